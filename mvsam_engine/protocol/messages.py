@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Typed messages between a client (the Blender add-on) and the engine: JSON-RPC 2.0 in lines.
+
+The client sends requests; the engine sends, for each, any number of notifications (`Progress`,
+`Warning`, `ViewAnswered`) and then exactly one result or error. Arrays never travel: both sides
+read and write them in the capture folder. docs/protocol.md shows a conversation.
+
+    method        params               result
+    hello         HelloParams          HelloResult
+    doctor        (none)               plain JSON, sentences for people
+    reconstruct   ReconstructParams    ReconstructResult
+    segment       SegmentParams        SegmentResult
+    delete        DeleteParams         (empty)
+    cancel        CancelParams         (empty); the cancelled request ends with error `cancelled`
+    shutdown      (none)               (empty)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from mvsam_engine.errors import ProtocolError
+from mvsam_engine.fields import Fields, JsonObject
+
+PROTOCOL_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class HelloParams:
+    """Who asks.
+
+    Attributes:
+        client: name and version of the client, e.g. ``"mvsam-blender 0.1.0"``.
+        protocol: the client's `PROTOCOL_VERSION`.
+    """
+
+    METHOD: ClassVar[str] = "hello"
+    client: str
+    protocol: int
+
+    @classmethod
+    def from_json(cls, data: object) -> HelloParams:
+        """Read `params`."""
+        f = _fields(data, cls.METHOD)
+        return cls(client=f.text("client"), protocol=f.integer("protocol"))
+
+
+@dataclass(frozen=True, slots=True)
+class HelloResult:
+    """Who answers.
+
+    Attributes:
+        engine: version of the engine.
+        protocol: the engine's `PROTOCOL_VERSION`.
+        python: version of its interpreter.
+        executable: path of its interpreter.
+        pid: its process id.
+    """
+
+    engine: str
+    protocol: int
+    python: str
+    executable: str
+    pid: int
+
+    @classmethod
+    def from_json(cls, data: object) -> HelloResult:
+        """Read `result`."""
+        f = _fields(data, "hello result")
+        return cls(
+            engine=f.text("engine"),
+            protocol=f.integer("protocol"),
+            python=f.text("python"),
+            executable=f.text("executable"),
+            pid=f.integer("pid"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ReconstructParams:
+    """Photos to cameras and pointmaps.
+
+    Attributes:
+        capture: folder of the capture; made when it does not exist.
+        photos: files and folders to add first; may be empty when the capture has photos.
+        geometry: name of the reconstructor.
+        max_size: long side of the pointmaps in pixels.
+        device: auto, cpu, cuda or mps.
+    """
+
+    METHOD: ClassVar[str] = "reconstruct"
+    capture: str
+    photos: tuple[str, ...] = ()
+    geometry: str = "classical"
+    max_size: int = 512
+    device: str = "auto"
+
+    @classmethod
+    def from_json(cls, data: object) -> ReconstructParams:
+        """Read `params`."""
+        f = _fields(data, cls.METHOD)
+        return cls(
+            capture=f.text("capture"),
+            photos=_texts(f, "photos"),
+            geometry=f.text("geometry", "classical"),
+            max_size=f.integer("max_size", 512),
+            device=f.text("device", "auto"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ReconstructResult:
+    """What was placed.
+
+    Attributes:
+        views: names of the placed views.
+        unplaced: ``(view, reason)`` of those left out.
+        seconds: wall time.
+    """
+
+    views: tuple[str, ...]
+    unplaced: tuple[tuple[str, str], ...]
+    seconds: float
+
+    @classmethod
+    def from_json(cls, data: object) -> ReconstructResult:
+        """Read `result`."""
+        f = _fields(data, "reconstruct result")
+        pairs: list[tuple[str, str]] = []
+        for item in f.items("unplaced", []):
+            p = _fields({"pair": item}, "reconstruct result")
+            view, reason = _texts(p, "pair")
+            pairs.append((view, reason))
+        return cls(_texts(f, "views"), tuple(pairs), f.number("seconds"))
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentParams:
+    """Prompts of one object to masks in every view.
+
+    Attributes:
+        capture: folder of the capture.
+        object: the object in the JSON form of object.json (`capture.schema.object_to_json`);
+            its `revision` comes back in the answer.
+        segmenter: name of the method, "" for the default.
+    """
+
+    METHOD: ClassVar[str] = "segment"
+    capture: str
+    object: JsonObject
+    segmenter: str = ""
+
+    @classmethod
+    def from_json(cls, data: object) -> SegmentParams:
+        """Read `params`."""
+        f = _fields(data, cls.METHOD)
+        return cls(f.text("capture"), f.mapping("object"), f.text("segmenter", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentResult:
+    """The stored answer; masks and weights lie in the capture.
+
+    Attributes:
+        object_id: the object that was asked about.
+        revision: the prompts' revision that the masks answer.
+        object: the object as it was stored, with scores, in the JSON form of object.json.
+        seconds: wall time.
+    """
+
+    object_id: str
+    revision: int
+    object: JsonObject
+    seconds: float
+
+    @classmethod
+    def from_json(cls, data: object) -> SegmentResult:
+        """Read `result`."""
+        f = _fields(data, "segment result")
+        return cls(
+            f.text("object_id"), f.integer("revision"), f.mapping("object"), f.number("seconds")
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteParams:
+    """An object to remove from the capture with all its masks."""
+
+    METHOD: ClassVar[str] = "delete"
+    capture: str
+    object_id: str
+
+    @classmethod
+    def from_json(cls, data: object) -> DeleteParams:
+        """Read `params`."""
+        f = _fields(data, cls.METHOD)
+        return cls(f.text("capture"), f.text("object_id"))
+
+
+@dataclass(frozen=True, slots=True)
+class CancelParams:
+    """The request to cancel, by its id."""
+
+    METHOD: ClassVar[str] = "cancel"
+    request: int
+
+    @classmethod
+    def from_json(cls, data: object) -> CancelParams:
+        """Read `params`."""
+        return cls(_fields(data, cls.METHOD).integer("request"))
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressNote:
+    """Counted progress of a request; `total` 0 means that the amount is not known."""
+
+    METHOD: ClassVar[str] = "progress"
+    request: int
+    stage: str
+    done: int
+    total: int
+
+    @classmethod
+    def from_json(cls, data: object) -> ProgressNote:
+        """Read `params`."""
+        f = _fields(data, cls.METHOD)
+        return cls(f.integer("request"), f.text("stage"), f.integer("done"), f.integer("total"))
+
+
+@dataclass(frozen=True, slots=True)
+class WarningNote:
+    """Something to tell the person that does not stop the request."""
+
+    METHOD: ClassVar[str] = "warning"
+    request: int
+    code: str
+    message: str
+    remedy: str = ""
+
+    @classmethod
+    def from_json(cls, data: object) -> WarningNote:
+        """Read `params`."""
+        f = _fields(data, cls.METHOD)
+        return cls(f.integer("request"), f.text("code"), f.text("message"), f.text("remedy", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class ViewAnsweredNote:
+    """A view's first, single-view answer lies in objects/<id>/pending/<view>.npy."""
+
+    METHOD: ClassVar[str] = "view_answered"
+    request: int
+    object_id: str
+    revision: int
+    view: str
+
+    @classmethod
+    def from_json(cls, data: object) -> ViewAnsweredNote:
+        """Read `params`."""
+        f = _fields(data, cls.METHOD)
+        return cls(f.integer("request"), f.text("object_id"), f.integer("revision"), f.text("view"))
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorBody:
+    """Why a request failed: a stable code, a sentence, a remedy.
+
+    `code` is ``cancelled`` when the person cancelled.
+    """
+
+    code: str
+    message: str
+    remedy: str = ""
+
+    @classmethod
+    def from_json(cls, data: object) -> ErrorBody:
+        """Read the `data` member of a JSON-RPC error."""
+        f = _fields(data, "error")
+        return cls(f.text("code"), f.text("message"), f.text("remedy", ""))
+
+
+RequestParams = HelloParams | ReconstructParams | SegmentParams | DeleteParams | CancelParams
+Note = ProgressNote | WarningNote | ViewAnsweredNote
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as it stands on a line."""
+
+    id: int
+    method: str
+    params: JsonObject = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The end of a request: `error` is None when it went well."""
+
+    id: int
+    result: JsonObject = field(default_factory=dict[str, Any])
+    error: ErrorBody | None = None
+
+
+def to_json(message: object) -> JsonObject:
+    """The JSON form of any params, result or note of this module.
+
+    Raises:
+        ProtocolError: not a message.
+    """
+    if not dataclasses.is_dataclass(message) or isinstance(message, type):
+        raise ProtocolError("protocol.type", f"{message!r} is not a protocol message.")
+    return dataclasses.asdict(message)
+
+
+def _fields(data: object, where: str) -> Fields:
+    return Fields(data, f"The message {where!r}", ProtocolError, "protocol.field")
+
+
+def _texts(fields: Fields, key: str) -> tuple[str, ...]:
+    values = fields.items(key, [])
+    for value in values:
+        if not isinstance(value, str):
+            raise ProtocolError(
+                "protocol.field", f"{key!r} of a message holds something that is not text."
+            )
+    return tuple(str(v) for v in values)
