@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mvsam_engine.capture.camera import Camera
 
 PromptKind = Literal["point", "box", "stroke", "mask"]
+Setting = str | int | float | bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class Reconstruction:
     cameras: tuple[Camera, ...]
     unplaced: tuple[Unplaced, ...] = ()
     method: str = ""
-    settings: dict[str, str | int | float | bool | None] = field(default_factory=dict)
+    settings: dict[str, Setting] = field(default_factory=dict[str, Setting])
     metric: bool = False
     upright: bool = False
 
@@ -194,6 +195,7 @@ __all__ = [
     "PromptKind",
     "Reconstruction",
     "SceneObject",
+    "Setting",
     "Unplaced",
     "ViewMask",
     "ViewScore",

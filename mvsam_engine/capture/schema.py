@@ -125,18 +125,17 @@ def reconstruction_to_json(reconstruction: Reconstruction) -> JsonObject:
 
 def _camera_from_json(fields: Fields) -> Camera:
     rows = fields.items("camera_from_world")
-    flat = Fields(
-        {"camera_from_world": [v for row in rows for v in (row if isinstance(row, list) else [])]},
-        "cameras.json",
-        CaptureError,
-    ).numbers("camera_from_world", 16)
+    matrix = [
+        Fields({"row": row}, "cameras.json camera_from_world", CaptureError).numbers("row", 4)
+        for row in rows
+    ]
     return Camera(
         view=_name(fields, "view"),
         model=fields.text("model"),
         width=fields.integer("width"),
         height=fields.integer("height"),
         params=fields.numbers("params"),
-        camera_from_world=np.array(flat, dtype=np.float64).reshape(4, 4),
+        camera_from_world=np.array(matrix, dtype=np.float64),
     )
 
 

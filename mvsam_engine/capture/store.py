@@ -203,12 +203,8 @@ class Capture:
             recover(self.root)
             yield
 
-    def set_photos(
-        self, photos: tuple[Photo, ...], files: dict[str, bytes], transaction: Transaction
-    ) -> None:
-        """Stage the list of photos and the bytes of new ones (by their `Photo.file`)."""
-        for relative, data in files.items():
-            transaction.write(relative, data)
+    def put_photos(self, photos: tuple[Photo, ...], transaction: Transaction) -> None:
+        """Stage the list of photos; their files are staged by whoever reads them."""
         data = {"schema": schema.SCHEMA, "photos": schema.photos_to_json(photos)}
         transaction.write("capture.json", json_bytes(data))
 

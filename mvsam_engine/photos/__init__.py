@@ -1,2 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The only door for pixels: reading people's photos, upright and in 8-bit RGB."""
+
+from mvsam_engine.photos.library import add_photos, find_photos
+from mvsam_engine.photos.read import read_photo, read_rgb
+
+__all__ = ["add_photos", "find_photos", "read_photo", "read_rgb"]
