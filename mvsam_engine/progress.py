@@ -8,6 +8,7 @@ a terminal, a JSON message to Blender, nothing) is the business of the subclass.
 from __future__ import annotations
 
 import threading
+import time
 
 from mvsam_engine.errors import Cancelled
 
@@ -23,10 +24,13 @@ class Progress:
         self.stage_name = ""
         self.done = 0
         self.total = 0
+        self._stage_began = time.monotonic()
+        self._seconds: dict[str, float] = {}
 
     def stage(self, name: str, total: int) -> None:
         """Begin a stage of `total` units of work, e.g. ``("Depth", 25)``; 0 when unknown."""
         self.check()
+        self._book_time()
         self.stage_name, self.done, self.total = name, 0, total
         self.on_change()
 
@@ -39,6 +43,18 @@ class Progress:
         self.done += amount
         self.on_change()
         self.check()
+
+    def seconds_by_stage(self) -> dict[str, float]:
+        """Wall time of each stage so far, in the order they began."""
+        self._book_time()
+        return dict(self._seconds)
+
+    def _book_time(self) -> None:
+        now = time.monotonic()
+        if self.stage_name:
+            spent = self._seconds.get(self.stage_name, 0.0)
+            self._seconds[self.stage_name] = spent + now - self._stage_began
+        self._stage_began = now
 
     def warn(self, code: str, message: str, remedy: str = "") -> None:
         """Tell the person something that does not stop the work."""

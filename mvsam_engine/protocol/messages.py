@@ -9,6 +9,7 @@ read and write them in the capture folder. docs/protocol.md shows a conversation
     hello         HelloParams          HelloResult
     doctor        (none)               plain JSON, sentences for people
     reconstruct   ReconstructParams    ReconstructResult
+    prepare       PrepareParams        (empty)
     segment       SegmentParams        SegmentResult
     delete        DeleteParams         (empty)
     cancel        CancelParams         (empty); the cancelled request ends with error `cancelled`
@@ -185,6 +186,21 @@ class SegmentResult:
 
 
 @dataclass(frozen=True, slots=True)
+class PrepareParams:
+    """A capture that will be clicked in soon: what segmenting needs is made and kept in memory."""
+
+    METHOD: ClassVar[str] = "prepare"
+    capture: str
+    segmenter: str = ""
+
+    @classmethod
+    def from_json(cls, data: object) -> PrepareParams:
+        """Read `params`."""
+        f = _fields(data, cls.METHOD)
+        return cls(f.text("capture"), f.text("segmenter", ""))
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteParams:
     """An object to remove from the capture with all its masks."""
 
@@ -281,7 +297,9 @@ class ErrorBody:
         return cls(f.text("code"), f.text("message"), f.text("remedy", ""))
 
 
-RequestParams = HelloParams | ReconstructParams | SegmentParams | DeleteParams | CancelParams
+RequestParams = (
+    HelloParams | ReconstructParams | PrepareParams | SegmentParams | DeleteParams | CancelParams
+)
 Note = ProgressNote | WarningNote | ViewAnsweredNote
 
 

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is true on this machine: interpreter, libraries, device, memory, disk, weights."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+from pathlib import Path
+
+import mvsam_engine
+from mvsam_engine.errors import MvsamError
+from mvsam_engine.fields import JsonObject
+
+LIBRARIES = (
+    "torch", "kornia", "pycolmap", "numba", "onnxruntime", "numpy", "pillow", "safetensors",
+)  # fmt: skip
+
+
+def report() -> JsonObject:
+    """Everything that `mvsam doctor` and the add-on's preferences show.
+
+    Returns:
+        Plain JSON: ``engine, python, executable, platform, cores, memory_gb, disk_free_gb,
+        libraries {name: version or None}, device, device_name, weights, problems [sentence]``.
+    """
+    problems: list[str] = []
+    libraries = {name: _version(name) for name in LIBRARIES}
+    problems += [
+        f"{name} is not installed; install mvsam-engine again with pip."
+        for name, version in libraries.items()
+        if version is None
+    ]
+    device, device_name = _device(problems) if libraries["torch"] else ("none", "")
+    return {
+        "engine": mvsam_engine.__version__,
+        "licence": "GPL-3.0-or-later",
+        "python": platform.python_version(),
+        "executable": sys.executable,
+        "platform": platform.platform(),
+        "cores": os.cpu_count() or 1,
+        "memory_gb": _memory_gb(),
+        "disk_free_gb": round(shutil.disk_usage(Path.home()).free / 1e9, 1),
+        "libraries": libraries,
+        "device": device,
+        "device_name": device_name,
+        "weights": _weights(problems),
+        "problems": problems,
+    }
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _device(problems: list[str]) -> tuple[str, str]:
+    """The device that ``auto`` means here, and its name."""
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        problems.append(f"torch is installed but cannot be loaded ({error}); install it again.")
+        return "none", ""
+    if torch.cuda.is_available():
+        return "cuda", torch.cuda.get_device_name(0)
+    if torch.backends.mps.is_available():
+        return "mps", "Apple GPU"
+    return "cpu", platform.processor() or platform.machine()
+
+
+def _memory_gb() -> float | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _weights(problems: list[str]) -> list[JsonObject]:
+    """State of each known set of weights."""
+    from mvsam_engine.weights import catalogue
+
+    try:
+        return catalogue.status()
+    except MvsamError as error:
+        problems.append(str(error))
+        return []

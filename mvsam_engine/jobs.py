@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine's two pieces of work, as the command line and the service both run them.
+
+Everything heavy is imported when a job runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mvsam_engine.capture import Capture, Reconstruction, SceneObject, ViewMask
+from mvsam_engine.errors import SegmentationError, UsageError
+from mvsam_engine.progress import Progress
+
+if TYPE_CHECKING:
+    from mvsam_engine.reconstruct import ReconstructOptions
+    from mvsam_engine.segment import Segmenter
+
+DEFAULT_GEOMETRY = "classical"
+DEFAULT_SEGMENTER = "lift"
+
+
+def reconstruct_photos(
+    root: Path,
+    sources: Sequence[Path],
+    geometry: str,
+    options: ReconstructOptions,
+    progress: Progress,
+) -> tuple[Capture, Reconstruction]:
+    """Bring photos into the capture at `root` and reconstruct it.
+
+    What was complete before stays untouched until the new reconstruction is complete.
+
+    Raises:
+        MvsamError: bad photos, no trustworthy reconstruction, or a folder that cannot be used.
+        Cancelled: the person cancelled.
+    """
+    from mvsam_engine.photos import add_photos
+    from mvsam_engine.reconstruct import reconstruct
+
+    capture = Capture.create(root)
+    with capture.writing():
+        if sources:
+            add_photos(capture, sources, progress)
+        if not capture.photos():
+            raise UsageError(
+                "photo.none", "The capture has no photos yet.", "Name photos or a folder of them."
+            )
+        reconstruction = reconstruct(capture, geometry, options, progress)
+    return capture, reconstruction
+
+
+def segment_object(
+    capture: Capture,
+    item: SceneObject,
+    segmenter: Segmenter,
+    progress: Progress,
+    on_view: Callable[[ViewMask], None] | None = None,
+) -> SceneObject:
+    """Answer an object's prompts in every view and store masks and weights.
+
+    Args:
+        capture: with a reconstruction.
+        item: the object with its prompts.
+        segmenter: prepared or not; what it prepares stays in memory for the next call.
+        progress: counts views.
+        on_view: called with the first, single-view answers, when they lie in ``pending/``.
+
+    Returns:
+        The object as stored, with scores.
+
+    Raises:
+        MvsamError: a prompt that cannot be answered, or a failed write.
+        Cancelled: the person cancelled; the stored answer is the one from before.
+    """
+    from mvsam_engine.segment.masks import mask_png
+
+    check_prompts(capture, item)
+    with capture.writing():
+        segmenter.prepare(capture, progress)
+
+        def first_answer(mask: ViewMask) -> None:
+            capture.put_pending(item.id, mask)
+            if on_view is not None:
+                on_view(mask)
+
+        masks = segmenter.predict(item, progress, first_answer)
+        progress.stage("Saving masks", len(masks.masks))
+        images: dict[str, bytes] = {}
+        for mask in masks.masks:
+            photo = capture.photo(mask.view)
+            images[mask.view] = mask_png(mask.logits, photo.width, photo.height)
+            progress.step()
+        with capture.transaction() as transaction:
+            return capture.put_masks(item, masks, images, transaction)
+
+
+def check_prompts(capture: Capture, item: SceneObject) -> None:
+    """Refuse prompts that no segmenter could answer.
+
+    Raises:
+        SegmentationError: none includes anything, or one lies outside its photo or in a view that
+            was not placed.
+    """
+    reconstruction = capture.require_reconstruction()
+    if not any(prompt.include for prompt in item.prompts):
+        raise SegmentationError(
+            "prompt.none",
+            f"Object {item.name!r} has no prompt that includes anything.",
+            "Click on the object in one of the photos first.",
+        )
+    placed = {camera.view for camera in reconstruction.cameras}
+    for prompt in item.prompts:
+        photo = capture.photo(prompt.view)
+        if prompt.view not in placed:
+            raise SegmentationError(
+                "prompt.unplaced",
+                f"Photo {prompt.view!r} could not be placed, so a click in it reaches no other.",
+                "Click in a photo that has a camera.",
+            )
+        for x, y in prompt.xy:
+            if not (0 <= x <= photo.width and 0 <= y <= photo.height):
+                raise SegmentationError(
+                    "prompt.outside",
+                    f"({x:g}, {y:g}) lies outside photo {prompt.view!r}, which is "
+                    f"{photo.width} x {photo.height} pixels.",
+                    "Positions are x right, y down, from the top-left corner.",
+                )

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the service does for each request, and what it keeps warm between them."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mvsam_engine import doctor, jobs
+from mvsam_engine.capture import Capture, ViewMask
+from mvsam_engine.capture.schema import object_from_json, object_to_json
+from mvsam_engine.fields import JsonObject
+from mvsam_engine.progress import Progress
+from mvsam_engine.protocol import (
+    DeleteParams,
+    PrepareParams,
+    ReconstructParams,
+    ReconstructResult,
+    Request,
+    SegmentParams,
+    SegmentResult,
+    ViewAnsweredNote,
+    to_json,
+)
+from mvsam_engine.service.channel import Channel
+
+if TYPE_CHECKING:
+    from mvsam_engine.segment import Segmenter
+
+
+class Worker:
+    """Runs jobs one at a time; the last segmenter stays in memory with its capture."""
+
+    METHODS = frozenset(
+        {
+            "doctor",
+            ReconstructParams.METHOD,
+            PrepareParams.METHOD,
+            SegmentParams.METHOD,
+            DeleteParams.METHOD,
+        }
+    )
+
+    def __init__(self) -> None:
+        self._segmenters: dict[str, Segmenter] = {}
+
+    def do(self, request: Request, progress: Progress, channel: Channel) -> JsonObject:
+        """Do a request of `METHODS` and give its result.
+
+        Raises:
+            MvsamError: it cannot be done, in a sentence.
+            Cancelled: it was cancelled.
+        """
+        if request.method == ReconstructParams.METHOD:
+            return self._reconstruct(ReconstructParams.from_json(request.params), progress)
+        if request.method == PrepareParams.METHOD:
+            return self._prepare(PrepareParams.from_json(request.params), progress)
+        if request.method == SegmentParams.METHOD:
+            return self._segment(request, progress, channel)
+        if request.method == DeleteParams.METHOD:
+            return self._delete(DeleteParams.from_json(request.params))
+        return doctor.report()
+
+    def _reconstruct(self, params: ReconstructParams, progress: Progress) -> JsonObject:
+        from mvsam_engine.reconstruct import ReconstructOptions
+
+        began = time.monotonic()
+        options = ReconstructOptions(max_size=params.max_size, device=params.device)
+        _, reconstruction = jobs.reconstruct_photos(
+            Path(params.capture),
+            [Path(p) for p in params.photos],
+            params.geometry,
+            options,
+            progress,
+        )
+        return to_json(
+            ReconstructResult(
+                views=tuple(c.view for c in reconstruction.cameras),
+                unplaced=tuple((u.view, u.reason) for u in reconstruction.unplaced),
+                seconds=round(time.monotonic() - began, 2),
+            )
+        )
+
+    def _prepare(self, params: PrepareParams, progress: Progress) -> JsonObject:
+        capture = Capture.open(Path(params.capture))
+        capture.require_reconstruction()
+        with capture.writing():
+            self._segmenter(params.segmenter).prepare(capture, progress)
+        return {}
+
+    def _segment(self, request: Request, progress: Progress, channel: Channel) -> JsonObject:
+        began = time.monotonic()
+        params = SegmentParams.from_json(request.params)
+        item = object_from_json(params.object)
+        capture = Capture.open(Path(params.capture))
+
+        def tell(mask: ViewMask) -> None:
+            channel.send(ViewAnsweredNote(request.id, item.id, item.revision, mask.view))
+
+        segmenter = self._segmenter(params.segmenter)
+        stored = jobs.segment_object(capture, item, segmenter, progress, tell)
+        return to_json(
+            SegmentResult(
+                object_id=stored.id,
+                revision=stored.answered,
+                object=object_to_json(stored),
+                seconds=round(time.monotonic() - began, 3),
+            )
+        )
+
+    def _delete(self, params: DeleteParams) -> JsonObject:
+        capture = Capture.open(Path(params.capture))
+        with capture.writing(), capture.transaction() as transaction:
+            capture.delete_object(params.object_id, transaction)
+        return {}
+
+    def _segmenter(self, name: str) -> Segmenter:
+        from mvsam_engine.segment import load_segmenter
+
+        name = name or jobs.DEFAULT_SEGMENTER
+        if name not in self._segmenters:
+            self._segmenters = {name: load_segmenter(name)}
+        return self._segmenters[name]
