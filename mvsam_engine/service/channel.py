@@ -46,7 +46,7 @@ class RequestProgress(Progress):
     def on_change(self) -> None:
         """Send the counts, at the start and end of a stage always, else now and then."""
         now = time.monotonic()
-        edge = self.done == 0 or self.done == self.total
+        edge = self.done in (0, self.total)
         if edge or now - self._sent_at >= _PROGRESS_INTERVAL:
             self._sent_at = now
             note = ProgressNote(self._request, self.stage_name, self.done, self.total)

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The `mvsam` command; each command is a thin skin over the engine's modules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import mvsam_engine
+from mvsam_engine.commands.terminal import EXIT_FAILED, Terminal
+
+app = typer.Typer(
+    name="mvsam",
+    help="Unposed photos to pointmaps and cameras; clicks to 3D-consistent masks in every photo.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+export_app = typer.Typer(help="Write results for other programs.", no_args_is_help=True)
+app.add_typer(export_app, name="export")
+weights_app = typer.Typer(help="Trained weights: what is known and here.", no_args_is_help=True)
+app.add_typer(weights_app, name="weights")
+
+CaptureDir = Annotated[Path, typer.Argument(metavar="DIR", help="The capture's folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable result on stdout.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Tracebacks for errors.")]
+ObjectNames = Annotated[
+    list[str] | None, typer.Option("--object", metavar="NAME", help="Repeatable; default: all.")
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(mvsam_engine.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it and exit.")
+    ] = False,
+) -> None:
+    """Options of `mvsam` itself."""
+
+
+@app.command()
+def reconstruct(
+    photos: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="PHOTO_OR_FOLDER...", help="Photos, or folders of photos."),
+    ] = None,
+    *,
+    capture: Annotated[Path, typer.Option(metavar="DIR", help="Made when it does not exist.")],
+    geometry: Annotated[str, typer.Option(metavar="NAME", help="Reconstructor.")] = "classical",
+    max_size: Annotated[
+        int, typer.Option(min=64, max=4096, metavar="PX", help="Long side of the pointmaps.")
+    ] = 512,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Photos to cameras and one 3D point per pixel."""
+    terminal = Terminal(as_json, verbose)
+    with terminal.guarded():
+        from mvsam_engine.commands import work
+
+        work.reconstruct(terminal, photos or [], capture, work.options(geometry, max_size, device))
+
+
+@app.command()
+def segment(
+    directory: CaptureDir,
+    *,
+    object_name: Annotated[str, typer.Option("--object", metavar="NAME", help="Made when new.")],
+    point: Annotated[
+        list[str] | None, typer.Option(metavar="VIEW:x,y:+", help="A click; :- excludes.")
+    ] = None,
+    box: Annotated[list[str] | None, typer.Option(metavar="VIEW:x0,y0,x1,y1")] = None,
+    mask: Annotated[list[str] | None, typer.Option(metavar="VIEW:FILE")] = None,
+    segmenter: Annotated[str, typer.Option(metavar="NAME", help="Method.")] = "lift",
+    reset: Annotated[
+        bool, typer.Option("--reset", help="Forget the object's earlier prompts first.")
+    ] = False,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Prompts in one or more photos to masks in every photo.
+
+    New prompts are added to those the object has; VIEW is a photo's name without its ending,
+    positions are pixels of the upright photo.
+    """
+    terminal = Terminal(as_json, verbose)
+    with terminal.guarded():
+        from mvsam_engine.commands import work
+
+        given = work.GivenPrompts(tuple(point or ()), tuple(box or ()), tuple(mask or ()))
+        work.segment(terminal, directory, object_name, given, work.Answering(segmenter, reset))
+
+
+@export_app.command("masks")
+def export_masks(
+    directory: CaptureDir,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write to.")],
+    object_names: ObjectNames = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """OUT/<object>/<view>.png for every photo: 8-bit, 255 = object, size of the photo."""
+    terminal = Terminal(as_json, verbose)
+    with terminal.guarded():
+        from mvsam_engine.capture import Capture
+        from mvsam_engine.export.masks import export_masks as write
+
+        with terminal.progress() as progress:
+            files = write(Capture.open(directory), out, object_names or [], progress)
+        terminal.print(f"Wrote {len(files)} masks to {out}.")
+        terminal.result({"files": [str(f) for f in files], "warnings": progress.warnings})
+
+
+@app.command()
+def info(directory: CaptureDir, as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """What a capture holds."""
+    terminal = Terminal(as_json, verbose)
+    with terminal.guarded():
+        from mvsam_engine.commands import show
+
+        show.info(terminal, directory)
+
+
+@app.command()
+def doctor(as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """What is installed on this machine, and what is missing."""
+    terminal = Terminal(as_json, verbose)
+    with terminal.guarded():
+        from mvsam_engine.commands import show
+
+        healthy = show.doctor(terminal)
+    if not healthy:
+        raise typer.Exit(EXIT_FAILED)
+
+
+@weights_app.command("list")
+def weights_list(as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """Weights that are known, whether they are here, and their licences."""
+    terminal = Terminal(as_json, verbose)
+    with terminal.guarded():
+        from mvsam_engine.commands import show
+
+        show.weights(terminal)
+
+
+@app.command()
+def serve() -> None:
+    """Serve a client on stdin and stdout (docs/protocol.md); the add-on starts this."""
+    from mvsam_engine.service import serve as run
+
+    run()
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()

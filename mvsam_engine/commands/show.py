@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`mvsam info`, `mvsam doctor` and `mvsam weights list`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from rich.table import Table
+
+from mvsam_engine import doctor as machine
+from mvsam_engine.capture import Capture
+from mvsam_engine.capture.schema import object_to_json, reconstruction_to_json
+from mvsam_engine.commands.terminal import Terminal
+from mvsam_engine.fields import JsonObject
+
+
+def info(terminal: Terminal, root: Path) -> None:
+    """Photos, cameras, points and objects of a capture."""
+    capture = Capture.open(root)
+    photos = capture.photos()
+    reconstruction = capture.reconstruction()
+    data: JsonObject = {
+        "capture": str(root),
+        "photos": [{"view": p.view, "width": p.width, "height": p.height} for p in photos],
+        "reconstruction": None,
+        "objects": [object_to_json(o) for o in capture.objects()],
+        "megabytes": round(sum(f.stat().st_size for f in root.rglob("*") if f.is_file()) / 1e6, 1),
+    }
+    terminal.print(f"{root}: {len(photos)} photos, {data['megabytes']} MB")
+    if reconstruction is None:
+        terminal.print("Not reconstructed yet: run `mvsam reconstruct`.")
+    else:
+        known = [_known_share(capture, c.view) for c in reconstruction.cameras]
+        cameras = reconstruction_to_json(reconstruction)
+        data["reconstruction"] = cameras | {"known_share": [round(k, 4) for k in known]}
+        terminal.print(
+            f"{len(reconstruction.cameras)} of {len(photos)} placed by {reconstruction.method}; "
+            f"{100 * float(np.mean(known or [0])):.0f} % of the pixels have a point"
+        )
+        for unplaced in reconstruction.unplaced:
+            terminal.print(f"  left out: {unplaced.view}: {unplaced.reason}")
+    _print_objects(terminal, capture)
+    terminal.result(data)
+
+
+def _known_share(capture: Capture, view: str) -> float:
+    return float(np.isfinite(capture.pointmap(view).points[..., 0]).mean())
+
+
+def _print_objects(terminal: Terminal, capture: Capture) -> None:
+    objects = capture.objects()
+    if not objects:
+        return
+    table = Table("object", "prompts", "views with it", "lowest confidence", "masks")
+    for item in objects:
+        seen = [s for s in item.scores if s.area > 0]
+        lowest = f"{min(s.confidence for s in seen):.2f}" if seen else "-"
+        state = "up to date" if item.answered == item.revision else "older than prompts or cameras"
+        table.add_row(
+            item.name,
+            str(len(item.prompts)),
+            f"{len(seen)} of {len(item.scores)}",
+            lowest,
+            state if item.segmenter else "none",
+        )
+    terminal.print(table)
+
+
+def doctor(terminal: Terminal) -> bool:
+    """Print what is true here; True when nothing is missing."""
+    report = machine.report()
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    device = f"{report['device']} ({report['device_name']})"
+    rows = [
+        ("engine", f"{report['engine']}, {report['licence']}"),
+        ("Python", f"{report['python']} ({report['executable']})"),
+        ("platform", f"{report['platform']}, {report['cores']} cores"),
+        ("memory", f"{report['memory_gb']} GB; free on disk: {report['disk_free_gb']} GB"),
+        ("device", device),
+        *((name, version or "missing") for name, version in report["libraries"].items()),
+        *((w["name"], f"{w['state']}, {w['licence']}") for w in report["weights"]),
+    ]
+    for name, value in rows:
+        table.add_row(name, value)
+    terminal.print(table)
+    for problem in report["problems"]:
+        terminal.print(f"problem: {problem}")
+    if not report["problems"]:
+        terminal.print("Everything that the default needs is here.")
+    terminal.result(report)
+    return not report["problems"]
+
+
+def weights(terminal: Terminal) -> None:
+    """Print the catalogue of weights."""
+    from mvsam_engine.weights import catalogue
+
+    entries = catalogue.status()
+    table = Table("name", "for", "size", "licence", "state")
+    for entry in entries:
+        table.add_row(
+            entry["name"],
+            entry["purpose"],
+            f"{entry['megabytes']} MB",
+            entry["licence"],
+            entry["state"],
+        )
+    terminal.print(table)
+    terminal.result(entries)
