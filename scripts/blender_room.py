@@ -161,6 +161,8 @@ def start(
         screen = f"-screen 0 {SCREEN}x24 +extension GLX"
         blender = ("xvfb-run", "-a", "-s", screen, "blender", "--gpu-backend", "opengl")
         blender += ("--window-geometry", "0", "0", width, height)
+    if share:
+        share.mkdir(parents=True, exist_ok=True)
     job = Job(
         room=str(room_folder()),
         command=arguments if kind == "exec" else blender + arguments,
@@ -367,6 +369,14 @@ def _mount(*arguments: str | Path) -> None:
     subprocess.run(["mount", *map(str, arguments)], check=True)
 
 
+def split_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Cut at the first ``--``: what is for this program, what for the one in the room."""
+    if "--" not in arguments:
+        return arguments, []
+    place = arguments.index("--")
+    return arguments[:place], arguments[place + 1 :]
+
+
 def main() -> int:
     """Command line; returns the exit code."""
     if sys.argv[1:2] == ["_inside"]:
@@ -380,8 +390,9 @@ def main() -> int:
     run = verbs.add_parser("run", help="run Blender, or any command, in the room")
     run.add_argument("kind", choices=("gui", "cli", "exec"))
     run.add_argument("--share", type=Path, help="folder that is writable inside, at the same path")
-    run.add_argument("arguments", nargs="*", help="after --")
-    arguments = parser.parse_args()
+    run.epilog = "What follows -- goes to Blender, or is the command for exec."
+    own, passed_on = split_arguments(sys.argv[1:])
+    arguments = parser.parse_args(own)
     try:
         if arguments.verb == "check":
             reason = why_unavailable()
@@ -391,7 +402,7 @@ def main() -> int:
         if arguments.verb == "up":
             print(room)
             return 0
-        return start(arguments.kind, tuple(arguments.arguments), arguments.share).wait()
+        return start(arguments.kind, tuple(passed_on), arguments.share).wait()
     except (RoomError, SetupError) as error:
         say(str(error))
         return 1
