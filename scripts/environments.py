@@ -202,6 +202,11 @@ def _install(environment: Environment, base: Path) -> None:
     folder = environment.folder
     unfinished = folder / UNFINISHED
     if unfinished.exists() or not _has_version(interpreter(folder), environment.pythons):
+        if Path(sys.prefix).resolve() == folder.resolve():
+            raise SetupError(
+                f"{folder} must be made anew, but this program runs in it. Run "
+                "'python3 scripts/environments.py' with a Python outside of it."
+            )
         shutil.rmtree(folder, ignore_errors=True)
     existed = folder.exists()
     verb = "Updating" if existed else "Making"

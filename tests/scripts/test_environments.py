@@ -65,6 +65,15 @@ def test_failed_install_quotes_pip_and_is_not_current(wanted):
     assert not environments.is_current(broken)
 
 
+def test_the_environment_that_runs_this_is_not_deleted_under_itself(wanted, monkeypatch):
+    environments.ensure(wanted)
+    (wanted.folder / environments.UNFINISHED).touch()
+    monkeypatch.setattr(sys, "prefix", str(wanted.folder))
+    with pytest.raises(environments.SetupError, match="with a Python outside"):
+        environments.ensure(wanted)
+    assert environments.interpreter(wanted.folder).exists()
+
+
 def test_no_matching_python_is_a_sentence(wanted):
     result = environments.ensure(replace(wanted, pythons=("2.99",)))
     assert isinstance(result, environments.Unavailable)

@@ -77,7 +77,7 @@ def extension_zip() -> Path:
     target = RESULTS / "extension"
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    command = [sys.executable, str(ROOT / "scripts" / "build_extension.py"), str(target)]
+    command = [sys.executable, str(ROOT / "scripts" / "build_extension.py"), "--out", str(target)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     (zipped,) = target.glob("*.zip")
