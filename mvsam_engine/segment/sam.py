@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""SAM on single images, many at once: prompts and embeddings in, masks and their scores out.
+
+kornia's classes hold the weights and the layers. The forward pass of the mask decoder is written
+here, because kornia's takes one image a call: ours takes a batch of images, each with its own
+number of prompts, and masks the padding inside the attention, so that an image's answer does not
+depend on what else is in the batch. Method: Segment Anything, https://arxiv.org/abs/2304.02643.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvsam_engine.errors import SegmentationError
+from mvsam_engine.segment.encoder import ImageEncoder, OnnxEncoder, TorchEncoder
+from mvsam_engine.segment.frame import MASK_SIDE, MODEL_SIDE
+from mvsam_engine.weights import find_weights, load_state
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+# Rows of `SamAnswer.logits`: SAM's mask for unambiguous prompts, then three to choose from.
+SINGLE, FIRST_CHOICE = 0, 1
+
+# Images decoded in one call: more gains nothing on a CPU and costs 60 MB of memory each.
+BATCH = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SamPrompts:
+    """What is asked of one image. Positions are in the 1024-square, see `segment.frame`.
+
+    Attributes:
+        points: [n, 2] float32 positions (x, y).
+        labels: [n] bool, True where the point is on the object.
+        box: [4] float32 x0, y0, x1, y1, or None.
+        mask: [256, 256] float32 logits of an earlier answer, or None.
+    """
+
+    points: NDArray[np.float32]
+    labels: NDArray[np.bool_]
+    box: NDArray[np.float32] | None = None
+    mask: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SamAnswer:
+    """SAM's answer for one image.
+
+    Attributes:
+        logits: [4, 256, 256] float32, > 0 is object; row `SINGLE` for unambiguous prompts, the
+            others are three choices (part, subpart, whole in no fixed order).
+        scores: [4] float32, SAM's own estimate of each mask's IoU.
+    """
+
+    logits: NDArray[np.float32]
+    scores: NDArray[np.float32]
+
+
+class Sam:
+    """Encoder and decoder with their weights; make one with `load_sam`.
+
+    Args:
+        encoder: the image encoder.
+        prompt_encoder: kornia's `PromptEncoder` on `device`.
+        mask_decoder: kornia's `MaskDecoder` on `device`.
+        device: where the decoder runs.
+    """
+
+    def __init__(
+        self, encoder: ImageEncoder, prompt_encoder: Any, mask_decoder: Any, device: torch.device
+    ) -> None:
+        import torch
+
+        self.encoder = encoder
+        self._prompts, self._decoder, self._device = prompt_encoder, mask_decoder, device
+        with torch.inference_mode():
+            self._image_code = prompt_encoder.get_dense_pe()  # [1, 256, 64, 64]
+
+    def predict(
+        self, embeddings: Sequence[NDArray[np.floating]], prompts: Sequence[SamPrompts]
+    ) -> list[SamAnswer]:
+        """Decode several images at once.
+
+        Args:
+            embeddings: one [256, 64, 64] array per image.
+            prompts: as many, each with at least one point, box or mask.
+
+        Returns:
+            One answer per image, in order.
+
+        Raises:
+            SegmentationError: an image has no prompt at all, or the numbers differ.
+        """
+        import torch
+
+        if len(embeddings) != len(prompts):
+            raise SegmentationError(
+                "sam.batch", f"{len(embeddings)} embeddings but {len(prompts)} sets of prompts."
+            )
+        if any(len(p.points) == 0 and p.box is None and p.mask is None for p in prompts):
+            raise SegmentationError(
+                "sam.prompts", "An image was asked about without a point, a box or a mask."
+            )
+        answers: list[SamAnswer] = []
+        with torch.inference_mode():
+            for start in range(0, len(prompts), BATCH):
+                part = slice(start, start + BATCH)
+                answers += self._decode(embeddings[part], prompts[part])
+        return answers
+
+    def _decode(
+        self, embeddings: Sequence[NDArray[np.floating]], prompts: Sequence[SamPrompts]
+    ) -> list[SamAnswer]:
+        import torch
+
+        stacked = np.stack([np.asarray(e, dtype=np.float32) for e in embeddings])
+        images = torch.from_numpy(stacked).to(self._device)  # [B, 256, 64, 64]
+        tokens, valid = self._prompt_tokens(prompts)
+        logits, scores = self._masks(images + self._dense(prompts), tokens, valid)
+        return [
+            SamAnswer(one, score)
+            for one, score in zip(logits.cpu().numpy(), scores.cpu().numpy(), strict=True)
+        ]
+
+    def _prompt_tokens(self, prompts: Sequence[SamPrompts]) -> tuple[Tensor, Tensor]:
+        """Tokens [B, N, 256] of points and boxes, and which of them are not padding [B, N].
+
+        As in SAM, a box is two corner tokens, and prompts without a box end in one
+        "not a point" token.
+        """
+        import torch
+
+        count = max(len(p.points) + (1 if p.box is None else 2) for p in prompts)
+        positions = np.zeros((len(prompts), count, 2), dtype=np.float32)
+        kinds = np.full((len(prompts), count), -1)
+        valid = np.zeros((len(prompts), count), dtype=bool)
+        for i, prompt in enumerate(prompts):
+            n = len(prompt.points)
+            positions[i, :n], kinds[i, :n] = prompt.points, prompt.labels
+            if prompt.box is not None:
+                positions[i, n : n + 2], kinds[i, n : n + 2] = prompt.box.reshape(2, 2), (2, 3)
+            valid[i, : n + (1 if prompt.box is None else 2)] = True
+        encoder = self._prompts
+        code = encoder.pe_layer.forward_with_coords(
+            torch.from_numpy(positions).to(self._device), (MODEL_SIDE, MODEL_SIDE)
+        )
+        table = torch.cat([encoder.not_a_point_embed.weight]
+                          + [e.weight for e in encoder.point_embeddings])  # fmt: skip
+        kind = torch.from_numpy(kinds).to(self._device)
+        tokens = torch.where(kind[..., None] < 0, 0.0, code) + table[kind + 1]
+        return tokens, torch.from_numpy(valid).to(self._device)
+
+    def _dense(self, prompts: Sequence[SamPrompts]) -> Tensor:
+        """What the mask prompts add to the image features, [B, 256, 64, 64]."""
+        import torch
+
+        encoder = self._prompts
+        none = encoder.no_mask_embed.weight.reshape(1, -1, 1, 1)
+        dense = none.expand(len(prompts), -1, *encoder.image_embedding_size).clone()
+        given = [i for i, p in enumerate(prompts) if p.mask is not None]
+        if given:
+            masks = np.stack([np.asarray(prompts[i].mask, dtype=np.float32) for i in given])
+            dense[given] = encoder.mask_downscaling(
+                torch.from_numpy(masks)[:, None].to(self._device)
+            )
+        return dense
+
+    def _masks(self, images: Tensor, prompts: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """Mask logits [B, 4, 256, 256] and scores [B, 4]."""
+        import torch
+
+        decoder, batch = self._decoder, images.shape[0]
+        own = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
+        tokens = torch.cat([own.expand(batch, -1, -1), prompts], dim=1)
+        valid = torch.cat([valid.new_ones(batch, len(own)), valid], dim=1)
+        tokens, keys = _two_way(decoder.transformer, images, self._image_code, tokens, valid)
+        grid = keys.transpose(1, 2).unflatten(2, images.shape[2:])
+        fine = decoder.output_upscaling(grid)  # [B, 32, 256, 256]
+        heads = decoder.output_hypernetworks_mlps
+        weights = torch.stack([h(tokens[:, 1 + i]) for i, h in enumerate(heads)], dim=1)
+        logits = (weights @ fine.flatten(2)).unflatten(2, (MASK_SIDE, MASK_SIDE))
+        return logits, decoder.iou_prediction_head(tokens[:, 0])
+
+
+def _two_way(
+    transformer: Any, images: Tensor, image_code: Tensor, tokens: Tensor, valid: Tensor
+) -> tuple[Tensor, Tensor]:
+    """SAM's two-way transformer with padded tokens kept out of every attention.
+
+    Args:
+        transformer: kornia's `TwoWayTransformer`.
+        images: [B, 256, 64, 64].
+        image_code: [1, 256, 64, 64] positional code.
+        tokens: [B, T, 256].
+        valid: [B, T] bool, False for padding.
+
+    Returns:
+        Tokens [B, T, 256] and image features [B, 4096, 256].
+    """
+    keys = images.flatten(2).transpose(1, 2).contiguous()  # [B, 4096, 256]
+    code = image_code.flatten(2).transpose(1, 2)
+    mask = None if bool(valid.all()) else valid[:, None, None, :]
+    queries = tokens
+    for layer in transformer.layers:
+        if layer.skip_first_layer_pe:
+            queries = _attend(layer.self_attn, queries, queries, queries, mask)
+        else:
+            q = queries + tokens
+            queries = queries + _attend(layer.self_attn, q, q, queries, mask)
+        queries = layer.norm1(queries)
+        k = keys + code
+        q = queries + tokens
+        queries = layer.norm2(queries + _attend(layer.cross_attn_token_to_image, q, k, keys))
+        queries = layer.norm3(queries + layer.mlp(queries))
+        q = queries + tokens
+        seen = _attend(layer.cross_attn_image_to_token, k, q, queries, mask)
+        keys = layer.norm4(keys + seen)
+    attended = _attend(transformer.final_attn_token_to_image, queries + tokens, keys + code, keys)
+    return transformer.norm_final_attn(queries + attended), keys
+
+
+def _attend(module: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Multi-head attention of kornia's `Attention`; `mask` [B, 1, 1, K] is False for padding."""
+    from torch.nn.functional import scaled_dot_product_attention
+
+    def heads(x: Tensor) -> Tensor:
+        return x.unflatten(2, (module.num_heads, -1)).transpose(1, 2)
+
+    q, k, v = heads(module.q_proj(q)), heads(module.k_proj(k)), heads(module.v_proj(v))
+    return module.out_proj(scaled_dot_product_attention(q, k, v, mask).transpose(1, 2).flatten(2))
+
+
+def load_sam(name: str = "mobile_sam", device: str = "auto") -> Sam:
+    """Load SAM.
+
+    Args:
+        name: an entry of the weights catalogue.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+
+    Raises:
+        WeightsError: the weights are missing or damaged.
+        SegmentationError: this machine has no such device.
+    """
+    from kornia.models.sam import Sam as KorniaSam
+    from kornia.models.sam import SamConfig
+    from torch import nn
+
+    entry = find_weights(name)
+    state = load_state(entry)
+    model = KorniaSam.from_config(SamConfig(name))
+    # SAM has no use for TinyViT's classifier, so the file has no weights for it.
+    model.image_encoder.head = model.image_encoder.norm_head = nn.Identity()
+    model.load_state_dict(state)
+    model.eval().requires_grad_(False)
+    where = pick_device(device)
+    encoder: ImageEncoder
+    if where.type == "cpu":
+        encoder = OnnxEncoder(entry.key, model.image_encoder)
+    else:
+        encoder = TorchEncoder(entry.key, model.image_encoder, where)
+    return Sam(encoder, model.prompt_encoder.to(where), model.mask_decoder.to(where), where)
+
+
+def pick_device(name: str) -> torch.device:
+    """The torch device called `name`; ``auto`` takes a GPU when there is one.
+
+    Raises:
+        SegmentationError: unknown, or not on this machine.
+    """
+    import torch
+
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        name = next(kind for kind, there in available.items() if there)
+    if not available.get(name, False):
+        raise SegmentationError(
+            "device.missing",
+            f"The device {name!r} is not available.",
+            f"Use auto or one of: {', '.join(k for k, there in available.items() if there)}.",
+        )
+    return torch.device(name)
