@@ -121,6 +121,26 @@ def export_masks(
         terminal.result({"files": [str(f) for f in files], "warnings": progress.warnings})
 
 
+@export_app.command("overlays")
+def export_overlays(
+    directory: CaptureDir,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write to.")],
+    object_names: ObjectNames = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """OUT/<view>.jpg with the objects tinted, and OUT/contact_sheet.jpg, to judge masks by."""
+    terminal = Terminal(as_json, verbose)
+    with terminal.guarded():
+        from mvsam_engine.capture import Capture
+        from mvsam_engine.export.overlays import export_overlays as write
+
+        with terminal.progress() as progress:
+            files = write(Capture.open(directory), out, object_names or [], progress)
+        terminal.print(f"Wrote {len(files)} pictures to {out}; look at {files[-1].name} first.")
+        terminal.result({"files": [str(f) for f in files]})
+
+
 @app.command()
 def info(directory: CaptureDir, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """What a capture holds."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import os
 import platform
@@ -11,7 +12,6 @@ import sys
 from pathlib import Path
 
 import mvsam_engine
-from mvsam_engine.errors import MvsamError
 from mvsam_engine.fields import JsonObject
 
 LIBRARIES = (
@@ -79,12 +79,41 @@ def _memory_gb() -> float | None:
         return None
 
 
-def _weights(problems: list[str]) -> list[JsonObject]:
-    """State of each known set of weights."""
-    from mvsam_engine.weights import catalogue
+def weights_status() -> list[JsonObject]:
+    """Each known set of weights: name, purpose, megabytes, licence, origin, path and state.
 
+    The state is ``here``, ``missing`` or ``damaged``.
+    """
+    from mvsam_engine.weights import CATALOGUE
+
+    return [
+        {
+            "name": entry.name,
+            "purpose": entry.purpose,
+            "megabytes": round(entry.size / 1e6, 1),
+            "licence": entry.license,
+            "origin": entry.origin,
+            "path": str(entry.path),
+            "state": _file_state(entry.path, entry.sha256),
+        }
+        for entry in CATALOGUE
+    ]
+
+
+def _file_state(path: Path, sha256: str) -> str:
     try:
-        return catalogue.status()
-    except MvsamError as error:
-        problems.append(str(error))
-        return []
+        data = path.read_bytes()
+    except OSError:
+        return "missing"
+    return "here" if hashlib.sha256(data).hexdigest() == sha256 else "damaged"
+
+
+def _weights(problems: list[str]) -> list[JsonObject]:
+    """State of the weights; what is not in order becomes a problem."""
+    status = weights_status()
+    problems += [
+        f"The weights {entry['name']!r} are {entry['state']}; install mvsam-engine again."
+        for entry in status
+        if entry["state"] != "here"
+    ]
+    return status

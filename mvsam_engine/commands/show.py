@@ -94,9 +94,7 @@ def doctor(terminal: Terminal) -> bool:
 
 def weights(terminal: Terminal) -> None:
     """Print the catalogue of weights."""
-    from mvsam_engine.weights import catalogue
-
-    entries = catalogue.status()
+    entries = machine.weights_status()
     table = Table("name", "for", "size", "licence", "state")
     for entry in entries:
         table.add_row(
