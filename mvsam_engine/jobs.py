@@ -88,9 +88,10 @@ def segment_object(
 
         masks = segmenter.predict(item, progress, first_answer)
         progress.stage("Saving masks", len(masks.masks))
+        photos = {photo.view: photo for photo in capture.photos()}
         images: dict[str, bytes] = {}
         for mask in masks.masks:
-            photo = capture.photo(mask.view)
+            photo = photos[mask.view]
             images[mask.view] = mask_png(mask.logits, photo.width, photo.height)
             progress.step()
         with capture.transaction() as transaction:
