@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The virtual camera: Cycles settings, photos with EXIF, and the exact truth behind each photo.
+
+Convention: pixel coordinates run right and down from the top-left corner of the photo; the first
+pixel's centre is (0.5, 0.5). Depth is the z coordinate in the camera, in metres.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+import numpy as np
+from mathutils import Matrix
+from PIL import ExifTags, Image
+from PIL.TiffImagePlugin import IFDRational
+
+FILM_35MM_DIAGONAL = math.hypot(36.0, 24.0)  # CIPA DCG-001: equivalence by the image diagonal
+FOCAL_35MM = 35
+CROP = 2.0
+FOCAL_MM = FOCAL_35MM / CROP
+DEPTH_STRIDE = 4
+
+
+@dataclass(frozen=True)
+class Shot:
+    """How a photo is taken."""
+
+    width: int
+    height: int
+    samples: int
+    seed: int
+    quality: int = 90
+
+    @property
+    def focal_px(self) -> float:
+        """Focal length in pixels, from the 35 mm equivalent over the image diagonal."""
+        return FOCAL_35MM / FILM_35MM_DIAGONAL * math.hypot(self.width, self.height)
+
+    @property
+    def sensor_width_mm(self) -> float:
+        """Width of a sensor of half the 35 mm diagonal in the photo's aspect ratio."""
+        diagonal = FILM_35MM_DIAGONAL / CROP
+        return diagonal * self.width / math.hypot(self.width, self.height)
+
+    @property
+    def intrinsics(self) -> np.ndarray:
+        """K, float64 [3, 3], corner-origin pixels of the whole photo."""
+        f = self.focal_px
+        return np.array([[f, 0, self.width / 2], [0, f, self.height / 2], [0, 0, 1.0]])
+
+
+def make_camera(shot: Shot) -> bpy.types.Object:
+    """Add the camera that matches ``shot.intrinsics`` and choose the render settings."""
+    data = bpy.data.cameras.new("camera")
+    data.sensor_fit, data.sensor_width, data.lens = "HORIZONTAL", shot.sensor_width_mm, FOCAL_MM
+    data.clip_start = 0.02
+    camera = bpy.data.objects.new("camera", data)
+    scene = bpy.context.scene
+    scene.collection.objects.link(camera)
+    scene.camera = camera
+    render = scene.render
+    render.engine = "CYCLES"
+    render.resolution_x, render.resolution_y = shot.width, shot.height
+    # Persistent data would keep the sample count of the pass rendered before.
+    render.use_persistent_data = False
+    scene.cycles.device = "CPU"
+    scene.cycles.seed = shot.seed
+    scene.cycles.max_bounces = 3
+    scene.cycles.diffuse_bounces = 2
+    scene.cycles.caustics_reflective = scene.cycles.caustics_refractive = False
+    scene.cycles.sample_clamp_indirect = 4.0
+    scene.view_settings.view_transform = "AgX"
+    scene.view_settings.look = "AgX - Medium High Contrast"
+    scene.view_settings.exposure = 0.6
+    return camera
+
+
+def aim(camera: bpy.types.Object, world_from_camera: np.ndarray) -> None:
+    """Move Blender's camera (looks along -Z, y up) to an OpenCV pose."""
+    camera.matrix_world = Matrix((world_from_camera @ np.diag([1.0, -1.0, -1.0, 1.0])).tolist())
+    bpy.context.view_layer.update()
+
+
+def take_photo(shot: Shot, path: Path, index: int) -> None:
+    """Render, add the sensor's noise and write a JPEG with EXIF."""
+    scene = bpy.context.scene
+    render, cycles = scene.render, scene.cycles
+    scene.use_nodes = False
+    render.resolution_percentage = 100
+    cycles.samples, cycles.use_adaptive_sampling = shot.samples, False
+    cycles.pixel_filter_type, cycles.filter_width = "BLACKMAN_HARRIS", 1.5
+    cycles.use_denoising, cycles.denoiser = True, "OPENIMAGEDENOISE"
+    # Albedo and normal tell the denoiser which edges are print and relief, not noise; without
+    # motion blur and defocus they are clean as they are, so nothing need smooth them first.
+    cycles.denoising_input_passes, cycles.denoising_prefilter = "RGB_ALBEDO_NORMAL", "NONE"
+    render.image_settings.file_format, render.image_settings.color_mode = "PNG", "RGB"
+    render.image_settings.color_depth = "8"
+    developed = path.with_suffix(".tmp.png")
+    render.filepath = str(developed)
+    bpy.ops.render.render(write_still=True)
+    with Image.open(developed) as image:
+        pixels = np.asarray(image.convert("RGB"), dtype=np.float64)
+    developed.unlink()
+    noisy = expose(pixels, np.random.default_rng([shot.seed, 4, index]))
+    Image.fromarray(noisy).save(
+        path, quality=shot.quality, optimize=True, exif=make_exif(shot, index)
+    )
+
+
+def expose(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Slight vignetting, shot noise and read noise; in and out 0..255 [height, width, 3]."""
+    height, width = pixels.shape[:2]
+    y, x = np.mgrid[0:height, 0:width]
+    radius = np.hypot(x - width / 2, y - height / 2) / math.hypot(width / 2, height / 2)
+    shaded = pixels * (1 - 0.10 * radius**2)[..., None]
+    sigma = 0.7 + 0.09 * np.sqrt(shaded)
+    luminance = rng.normal(0, 1, (height, width, 1))
+    chroma = rng.normal(0, 1, (height, width, 3))
+    noise = sigma * (0.8 * luminance + 0.45 * chroma)
+    return np.clip(np.rint(shaded + noise), 0, 255).astype(np.uint8)
+
+
+def make_exif(shot: Shot, index: int) -> Image.Exif:
+    """EXIF as a camera writes it: maker, model, focal length and sensor resolution."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make] = "MV-SAM"
+    exif[ExifTags.Base.Model] = "MV-SAM sample"
+    exif[ExifTags.Base.Software] = "render_sample.py"
+    exif[ExifTags.Base.Orientation] = 1
+    exif[ExifTags.Base.ImageDescription] = f"Rendered tabletop, photo {index}"
+    detail = exif.get_ifd(ExifTags.IFD.Exif)
+    detail[ExifTags.Base.FocalLength] = IFDRational(round(FOCAL_MM * 10), 10)
+    detail[ExifTags.Base.FocalLengthIn35mmFilm] = FOCAL_35MM
+    per_cm = shot.width / (shot.sensor_width_mm / 10)
+    detail[ExifTags.Base.FocalPlaneXResolution] = IFDRational(round(per_cm * 1000), 1000)
+    detail[ExifTags.Base.FocalPlaneYResolution] = IFDRational(round(per_cm * 1000), 1000)
+    detail[ExifTags.Base.FocalPlaneResolutionUnit] = 3
+    detail[ExifTags.Base.ExifImageWidth] = shot.width
+    detail[ExifTags.Base.ExifImageHeight] = shot.height
+    return exif
+
+
+def measure(scratch: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The exact truth seen through pixel centres.
+
+    Args:
+        scratch: Existing folder for passing files.
+
+    Returns:
+        Object index, uint8 [height, width], at photo size, and depth in metres, float32
+        [height / 4, width / 4]: element (i, j) is what the photo shows at (4 j + 2, 4 i + 2).
+    """
+    index = _render_pass("IndexOB", scratch, 100)
+    depth = _render_pass("Depth", scratch, 100 // DEPTH_STRIDE)
+    return np.rint(index).astype(np.uint8), depth
+
+
+def _render_pass(name: str, scratch: Path, percentage: int) -> np.ndarray:
+    """One sample through the centre of each pixel, without filter or denoiser."""
+    scene = bpy.context.scene
+    cycles = scene.cycles
+    scene.render.resolution_percentage = percentage
+    cycles.samples, cycles.use_adaptive_sampling, cycles.use_denoising = 1, False, False
+    cycles.pixel_filter_type, cycles.filter_width = "BOX", 0.01
+    layer = bpy.context.view_layer
+    layer.use_pass_object_index = layer.use_pass_z = True
+    scene.use_nodes = True
+    tree = scene.node_tree
+    tree.nodes.clear()
+    layers = tree.nodes.new("CompositorNodeRLayers")
+    writer = tree.nodes.new("CompositorNodeOutputFile")
+    writer.base_path = str(scratch)
+    writer.format.file_format, writer.format.color_depth = "OPEN_EXR", "32"
+    writer.format.color_mode = "RGB"
+    writer.file_slots[0].path = "pass_"
+    tree.links.new(layers.outputs[name], writer.inputs[0])
+    bpy.ops.render.render(write_still=False)
+    path = next(scratch.glob("pass_*.exr"))
+    image = bpy.data.images.load(str(path))
+    image.colorspace_settings.name = "Non-Color"
+    values = np.empty(image.size[0] * image.size[1] * image.channels, dtype=np.float32)
+    image.pixels.foreach_get(values)
+    plane = values.reshape(image.size[1], image.size[0], image.channels)[::-1, :, 0]
+    bpy.data.images.remove(image)
+    path.unlink()
+    return plane.copy()
