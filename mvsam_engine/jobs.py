@@ -7,10 +7,11 @@ Everything heavy is imported when a job runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mvsam_engine.capture import Capture, Reconstruction, SceneObject, ViewMask
+from mvsam_engine.capture import Capture, MaskSet, Reconstruction, SceneObject, ViewMask
 from mvsam_engine.errors import SegmentationError, UsageError
 from mvsam_engine.progress import Progress
 
@@ -75,8 +76,6 @@ def segment_object(
         MvsamError: a prompt that cannot be answered, or a failed write.
         Cancelled: the person cancelled; the stored answer is the one from before.
     """
-    from mvsam_engine.segment.masks import mask_png
-
     check_prompts(capture, item)
     with capture.writing():
         segmenter.prepare(capture, progress)
@@ -87,15 +86,32 @@ def segment_object(
                 on_view(mask)
 
         masks = segmenter.predict(item, progress, first_answer)
-        progress.stage("Saving masks", len(masks.masks))
-        photos = {photo.view: photo for photo in capture.photos()}
-        images: dict[str, bytes] = {}
-        for mask in masks.masks:
-            photo = photos[mask.view]
-            images[mask.view] = mask_png(mask.logits, photo.width, photo.height)
-            progress.step()
+        images = _encode_masks(capture, masks, progress)
         with capture.transaction() as transaction:
             return capture.put_masks(item, masks, images, transaction)
+
+
+def _encode_masks(capture: Capture, masks: MaskSet, progress: Progress) -> dict[str, bytes]:
+    """View to the PNG of its mask at the photo's size; several at a time, zlib frees the lock."""
+    import cv2
+
+    from mvsam_engine.segment.masks import mask_image
+
+    photos = {photo.view: photo for photo in capture.photos()}
+
+    def encode(mask: ViewMask) -> tuple[str, bytes]:
+        photo = photos[mask.view]
+        image = mask_image(mask.logits, photo.width, photo.height)
+        _, data = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+        return mask.view, data.tobytes()
+
+    progress.stage("Saving masks", len(masks.masks))
+    images: dict[str, bytes] = {}
+    with ThreadPoolExecutor() as pool:
+        for view, data in pool.map(encode, masks.masks):
+            images[view] = data
+            progress.step()
+    return images
 
 
 def check_prompts(capture: Capture, item: SceneObject) -> None:

@@ -105,6 +105,7 @@ def segment(
         raise UsageError("usage.object", "An object needs a name.", "Write --object NAME.")
     capture = Capture.open(root)
     item = _with_prompts(capture, name, given, answering.reset)
+    jobs.check_prompts(capture, item)  # refuse before anything heavy is loaded
     with terminal.progress() as progress:
         segmenter = load_segmenter(answering.segmenter)
         stored = jobs.segment_object(capture, item, segmenter, progress)
