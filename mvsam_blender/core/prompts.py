@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Prompts of an object: every change is a new revision, every answer belongs to one revision.
+
+Undo brings an earlier revision back together with its prompts, so one number must never name two
+different sets of prompts. `Revisions` therefore counts on from the highest number ever given out,
+not from the current one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mvsam_engine.capture import Prompt, SceneObject
+
+
+class Revisions:
+    """Gives out revisions that were never used before for an object in this session."""
+
+    def __init__(self) -> None:
+        self._highest: dict[str, int] = {}
+
+    def observe(self, object_id: str, revision: int) -> None:
+        """Remember a revision that was met, e.g. in a capture that was opened."""
+        self._highest[object_id] = max(revision, self._highest.get(object_id, 0))
+
+    def next(self, object_id: str, current: int) -> int:
+        """A revision for changed prompts, higher than all before."""
+        self.observe(object_id, current)
+        self._highest[object_id] += 1
+        return self._highest[object_id]
+
+
+def with_prompt(item: SceneObject, prompt: Prompt, revision: int) -> SceneObject:
+    """The object with one prompt more."""
+    return replace(item, prompts=(*item.prompts, prompt), revision=revision)
+
+
+def without_prompt(item: SceneObject, index: int, revision: int) -> SceneObject:
+    """The object without its prompt number `index`."""
+    kept = item.prompts[:index] + item.prompts[index + 1 :]
+    return replace(item, prompts=kept, revision=revision)
+
+
+def nearest_prompt(
+    prompts: Sequence[Prompt], view: str, xy: tuple[float, float], reach: float
+) -> int | None:
+    """Index of the prompt of `view` nearest to photo pixel `xy`, None beyond `reach` pixels."""
+    best: tuple[float, int] | None = None
+    for index, prompt in enumerate(prompts):
+        if prompt.view != view:
+            continue
+        for position in prompt.xy:
+            distance = math.dist(position, xy)
+            if distance <= reach and (best is None or distance < best[0]):
+                best = (distance, index)
+    return None if best is None else best[1]
+
+
+def is_pending(item: SceneObject) -> bool:
+    """Whether the object has prompts that no complete answer covers."""
+    return bool(item.prompts) and item.answered != item.revision
+
+
+def is_stale(revision: int, item: SceneObject | None) -> bool:
+    """Whether an answer to `revision` comes too late: prompts changed, or the object is gone."""
+    return item is None or item.revision != revision
+
+
+def can_segment(item: SceneObject) -> bool:
+    """Whether there is something to segment: at least one prompt that says "this is it"."""
+    return any(prompt.include for prompt in item.prompts)

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A capture and its objects into the scene. Running it again replaces what is there.
+
+This is the plain API for scripts and the command line; operators call the same functions.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from mvsam_engine.capture import Capture, Reconstruction, SceneObject
+from mvsam_engine.errors import CaptureError
+
+from ..core.points import choose_points, typical_spacing
+from ..core.weights import gather_weights
+from . import cameras, groups, images, objects, points
+from .attributes import PointAttribute, read_attribute
+from .placement import capture_path
+from .props import MVSAM_PG_object
+from .session import session
+
+# A camera's frustum is drawn this many point distances long.
+_FRUSTUM_PER_SPACING = 60.0
+
+
+def load_capture(context: bpy.types.Context, capture_dir: str) -> None:
+    """Bring a capture into the context's scene: photos, points, cameras and images.
+
+    The objects of a capture that is opened for the first time come with it; after that the scene
+    decides which objects there are, and those get their weights again.
+
+    Args:
+        context: its scene is filled.
+        capture_dir: folder of the capture; Blender's ``//`` for the file's own folder works.
+
+    Raises:
+        CaptureError: not a capture, damaged, or written by a newer program.
+    """
+    scene = context.scene
+    root = Path(bpy.path.abspath(capture_dir)).absolute()
+    capture = Capture.open(root)
+    settings = scene.mvsam
+    known = capture_path(scene)
+    other = known is None or known.resolve() != root.resolve()
+    if other:
+        session().forget_capture()
+    settings.capture_dir = str(root)
+
+    reconstruction = capture.reconstruction()
+    _list_photos(scene, capture, reconstruction)
+    photo_images = images.place_photos(scene, capture)
+    if reconstruction is not None:
+        _place_reconstruction(scene, capture, reconstruction, photo_images)
+    _place_objects(scene, capture, adopt_all=other or not settings.objects)
+    session().stamp += 1
+
+
+def load_object(context: bpy.types.Context, object_id: str) -> None:
+    """Bring an object's last complete answer into the scene: weights, group, mask images.
+
+    Prompts that are newer in the capture than in the scene come with it.
+
+    Args:
+        context: its scene must have the capture (`load_capture`).
+        object_id: folder of the object.
+
+    Raises:
+        CaptureError: the scene has no capture, or the capture has no such object.
+    """
+    capture = open_capture(context.scene)
+    stored = capture.object(object_id)
+    item = objects.find(context.scene, object_id)
+    if item is None or stored.revision > item.revision:
+        item = objects.adopt(context.scene, stored)
+    place_answer(context.scene, capture, item, stored)
+
+
+def open_capture(scene: bpy.types.Scene) -> Capture:
+    """The scene's capture.
+
+    Raises:
+        CaptureError: it has none, or the folder is gone.
+    """
+    root = capture_path(scene)
+    if root is None:
+        raise CaptureError(
+            "capture.unset",
+            "This scene has no capture yet.",
+            "Import photos, or open the folder of a capture.",
+        )
+    return Capture.open(root)
+
+
+def place_answer(
+    scene: bpy.types.Scene, capture: Capture, item: MVSAM_PG_object, stored: SceneObject
+) -> None:
+    """Put an object's stored answer on points and images, and book its revision."""
+    session().stored[stored.id] = stored.answered
+    cloud = points.points_object(scene)
+    if stored.answered and cloud is not None:
+        weights = _weights_on(cloud, capture, stored.id)
+        item.point_count = groups.place_weights(cloud, stored.id, item.group, weights)
+        groups.update_owner(cloud, [o.object_id for o in scene.mvsam.objects])
+        item.answered = stored.answered
+        _book_scores(item, stored)
+    images.place_masks(scene, capture, stored.id, item.name)
+    points.apply_isolation(scene)
+    session().stamp += 1
+
+
+def _place_reconstruction(
+    scene: bpy.types.Scene,
+    capture: Capture,
+    reconstruction: Reconstruction,
+    photo_images: dict[str, bpy.types.Image],
+) -> None:
+    settings = scene.mvsam.points
+    cloud = choose_points(
+        (capture.pointmap(c.view) for c in reconstruction.cameras),
+        min_confidence=settings.min_confidence,
+        cap=settings.cap,
+    )
+    spacing = typical_spacing(cloud, reconstruction.cameras)
+    cameras.place_cameras(
+        scene, reconstruction.cameras, photo_images, spacing * _FRUSTUM_PER_SPACING or 1.0
+    )
+    points.place_points(scene, cloud, spacing)
+
+
+def _place_objects(scene: bpy.types.Scene, capture: Capture, adopt_all: bool) -> None:
+    stored = {o.id: o for o in capture.objects()}
+    if adopt_all:
+        for item in stored.values():
+            objects.adopt(scene, item)
+    for item in scene.mvsam.objects:
+        session().revisions.observe(item.object_id, item.revision)
+        # New points carry no weights yet; the answer is placed again when it still holds.
+        item.answered = 0
+        item.point_count = 0
+        if item.object_id in stored:
+            session().revisions.observe(item.object_id, stored[item.object_id].revision)
+            place_answer(scene, capture, item, stored[item.object_id])
+
+
+def _list_photos(
+    scene: bpy.types.Scene, capture: Capture, reconstruction: Reconstruction | None
+) -> None:
+    listed = scene.mvsam.photos
+    listed.clear()
+    placed = {c.view for c in reconstruction.cameras} if reconstruction else set()
+    reasons = {u.view: u.reason for u in reconstruction.unplaced} if reconstruction else {}
+    for photo in capture.photos():
+        item = listed.add()
+        item.view, item.file = photo.view, photo.file
+        item.width, item.height = photo.width, photo.height
+        item.placed = photo.view in placed
+        item.reason = reasons.get(photo.view, "")
+
+
+def _weights_on(cloud: bpy.types.Object, capture: Capture, object_id: str) -> np.ndarray:
+    mesh = cloud.data
+    pixel = read_attribute(mesh, PointAttribute.PIXEL.value)
+    view = read_attribute(mesh, PointAttribute.VIEW.value)
+    if pixel is None or view is None:
+        raise CaptureError(
+            "points.damaged",
+            "The points have lost the attributes that tie them to the photos.",
+            "Open the capture again.",
+        )
+    return gather_weights(
+        points.view_names(mesh),
+        view,
+        pixel[:, 1],
+        pixel[:, 0],
+        lambda name: capture.fused(object_id, name),
+    )
+
+
+def _book_scores(item: MVSAM_PG_object, stored: SceneObject) -> None:
+    """Keep the view that the answer is least sure of, among those that show the object."""
+    seen = [s for s in stored.scores if s.presence >= 0.5]
+    worst = min(seen, key=lambda s: s.confidence, default=None)
+    item.lowest_confidence = worst.confidence if worst else 0.0
+    item.lowest_view = worst.view if worst else ""

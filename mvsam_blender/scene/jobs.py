@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asking the engine: each function sends one request and returns its id."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+
+from mvsam_engine.protocol import (
+    DeleteParams,
+    PrepareParams,
+    ReconstructParams,
+    RequestParams,
+    SegmentParams,
+)
+
+from ..core.events import EngineError
+from ..core.prompts import can_segment
+from . import objects, redraw
+from .placement import capture_path
+from .props import MVSAM_PG_object
+from .session import Job, session
+
+
+def start_reconstruct(scene: bpy.types.Scene, photos: tuple[str, ...], max_size: int) -> int:
+    """Ask for cameras and points; the request's id.
+
+    Args:
+        scene: its capture is worked on.
+        photos: files and folders to bring in first.
+        max_size: long side of the pointmaps in pixels.
+
+    Raises:
+        MvsamError: the scene has no capture, or the engine cannot be started.
+    """
+    root = _root(scene)
+    device = session().settings().device
+    params = ReconstructParams(str(root), photos, max_size=max_size, device=device)
+    return _ask(params, Job("reconstruct", str(root)))
+
+
+def start_segment(scene: bpy.types.Scene, item: MVSAM_PG_object, quiet: bool = False) -> int:
+    """Ask for an object's masks in all views; an earlier question about it is withdrawn.
+
+    Raises:
+        MvsamError: nothing to segment, no capture, or the engine cannot be started.
+    """
+    if not can_segment(objects.to_scene_object(item)):
+        raise EngineError(
+            "prompt.none",
+            f"{item.name} has no click that includes anything.",
+            "Click on the object in a photo first.",
+        )
+    root = _root(scene)
+    withdraw(item.object_id)
+    params = SegmentParams(str(root), objects.request_json(item))
+    return _ask(params, Job("segment", str(root), item.object_id, item.revision, quiet))
+
+
+def start_delete(scene: bpy.types.Scene, object_id: str) -> int:
+    """Ask for an object's removal from the capture."""
+    root = _root(scene)
+    withdraw(object_id)
+    return _ask(DeleteParams(str(root), object_id), Job("delete", str(root), object_id))
+
+
+def start_prepare(scene: bpy.types.Scene) -> int:
+    """Let the engine make ready for clicks, so that the first one is answered at once."""
+    root = _root(scene)
+    return _ask(PrepareParams(str(root)), Job("prepare", str(root)))
+
+
+def start_doctor() -> int:
+    """Ask the engine what it is and what it lacks."""
+    request = session().connected().ask("doctor")
+    session().jobs[request] = Job("doctor", "")
+    return request
+
+
+def withdraw(object_id: str) -> None:
+    """Cancel the segmentation of an object whose answer is no longer wanted."""
+    running = session().job_of(object_id)
+    client = session().client
+    if running is not None and client is not None:
+        request, job = running
+        job.superseded = True
+        client.cancel(request)
+
+
+def cancel_all() -> int:
+    """Cancel everything that a person started; how many requests that were."""
+    client = session().client
+    requests = [r for r, job in session().jobs.items() if not job.superseded]
+    if client is not None:
+        for request in requests:
+            client.cancel(request)
+    return len(requests)
+
+
+def show_progress() -> None:
+    """Say in the status bar what runs."""
+    job = session().leading_job()
+    if job is None:
+        redraw.show_status(None)
+        return
+    count = f" {job.done}/{job.total}" if job.total else ""
+    redraw.show_status(f"MV-SAM: {job.stage or job.kind.title()}{count}   (Cancel in the sidebar)")
+
+
+def _ask(params: RequestParams, job: Job) -> int:
+    request = session().connected().request(params)
+    session().jobs[request] = job
+    show_progress()
+    return request
+
+
+def _root(scene: bpy.types.Scene) -> Path:
+    root = capture_path(scene)
+    if root is None:
+        raise EngineError(
+            "capture.unset",
+            "This scene has no capture yet.",
+            "Import photos, or open the folder of a capture.",
+        )
+    return root

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hearing the engine: now and then from a timer, or until a request is done."""
+
+from __future__ import annotations
+
+import bpy
+
+from mvsam_engine.errors import MvsamError
+
+from ..core.events import EngineError
+from ..core.prompts import can_segment
+from . import answers, jobs, objects, redraw
+from .placement import capture_path
+from .props import MVSAM_PG_object
+from .session import session
+
+_BUSY_SECONDS = 0.05
+_IDLE_SECONDS = 0.25
+
+
+def finish(request: int) -> None:
+    """Block until a request is done and its answer is in the scene (background mode, scripts).
+
+    Raises:
+        Cancelled: it was cancelled.
+        MvsamError: it failed; the sentence says why.
+    """
+    client = session().client
+    if client is None:
+        raise EngineError("engine.request", "There is no engine that could finish anything.")
+    client.wait(request, on_event=lambda event: answers.handle(event, undo_step=False))
+
+
+def pump() -> float:
+    """Take everything that the engine said since; seconds until this should run again."""
+    state = session()
+    if state.sync_needed:
+        state.sync_needed = False
+        sync()
+    if state.client is not None:
+        for event in state.client.drain():
+            answers.handle(event, undo_step=True)
+            redraw.redraw_all()
+    if state.deferred and not redraw.why_busy():
+        waiting, state.deferred = state.deferred, []
+        for job, event in waiting:
+            answers.apply(job, event, undo_step=True)
+        redraw.redraw_all()
+    return _BUSY_SECONDS if state.jobs or state.deferred else _IDLE_SECONDS
+
+
+def sync() -> None:
+    """After undo, redo: withdraw answers that no longer fit, ask again where one is missing."""
+    state = session()
+    state.stamp += 1
+    if state.client is None:
+        return
+    present = {o.object_id for scene in bpy.data.scenes for o in scene.mvsam.objects}
+    for job in list(state.jobs.values()):
+        if job.kind == "segment" and job.object_id not in present:
+            jobs.withdraw(job.object_id)
+    for scene in bpy.data.scenes:
+        if capture_path(scene) is None or not scene.mvsam.auto:
+            continue
+        for item in scene.mvsam.objects:
+            _ask_again(scene, item)
+
+
+def _ask_again(scene: bpy.types.Scene, item: MVSAM_PG_object) -> None:
+    """Bring points or stored masks up to date with an object's prompts after undo and redo.
+
+    Prompts whose answer was just undone are left alone, or undo could never get past it.
+    """
+    state = session()
+    running = state.job_of(item.object_id)
+    if running is not None and running[1].revision != item.revision:
+        jobs.withdraw(item.object_id)
+        running = None
+    stored_fits = state.stored.get(item.object_id) == item.revision
+    if running is not None or stored_fits or not can_segment(objects.to_scene_object(item)):
+        return
+    try:
+        jobs.start_segment(scene, item, quiet=item.answered == item.revision)
+    except MvsamError as error:
+        state.tell_error(error)

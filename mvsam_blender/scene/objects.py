@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Objects of the scene: between Blender's property groups and the capture's dataclasses."""
+
+from __future__ import annotations
+
+import bpy
+
+from mvsam_engine.capture import Prompt, SceneObject, new_object_id
+from mvsam_engine.capture.schema import object_to_json
+from mvsam_engine.fields import JsonObject
+
+from . import groups, images, points
+from .props import MVSAM_PG_object, MVSAM_PG_prompt
+from .session import session
+
+# Told apart by eye on photos, also with the common colour blindnesses (Okabe and Ito, 2008).
+PALETTE = (
+    (0.90, 0.60, 0.00),
+    (0.34, 0.71, 0.91),
+    (0.00, 0.62, 0.45),
+    (0.94, 0.89, 0.26),
+    (0.00, 0.45, 0.70),
+    (0.84, 0.37, 0.00),
+    (0.80, 0.47, 0.65),
+)
+
+# Blender cuts names of vertex groups at 63 bytes.
+_LONGEST_NAME = 60
+
+
+def find(scene: bpy.types.Scene, object_id: str) -> MVSAM_PG_object | None:
+    """The object with this id, None when the scene does not have it."""
+    return next((o for o in scene.mvsam.objects if o.object_id == object_id), None)
+
+
+def active(scene: bpy.types.Scene) -> MVSAM_PG_object | None:
+    """The object that clicks go to."""
+    settings = scene.mvsam
+    if 0 <= settings.active_object < len(settings.objects):
+        return settings.objects[settings.active_object]
+    return None
+
+
+def add(scene: bpy.types.Scene, name: str = "", taken: tuple[str, ...] = ()) -> MVSAM_PG_object:
+    """A new object, made active.
+
+    Args:
+        scene: gets the object.
+        name: as shown to people; "" for the next free "Object 1", "Object 2", ...
+        taken: ids that may not be used, e.g. those in the capture.
+    """
+    settings = scene.mvsam
+    unique = _unique_name(scene, name)
+    ids = (*(o.object_id for o in settings.objects), *taken)
+    item = settings.objects.add()
+    item.object_id = new_object_id(unique, ids)
+    # The group first: a name that equals it is not a renaming.
+    item.group = unique
+    item.name = unique
+    item.color = PALETTE[(len(settings.objects) - 1) % len(PALETTE)]
+    settings.active_object = len(settings.objects) - 1
+    return item
+
+
+def adopt(scene: bpy.types.Scene, stored: SceneObject) -> MVSAM_PG_object:
+    """The scene's object for one of the capture, added when it is not there, with its prompts."""
+    item = find(scene, stored.id)
+    if item is None:
+        item = scene.mvsam.objects.add()
+        item.object_id = stored.id
+        item.group = _unique_name(scene, stored.name)
+        item.name = item.group
+        item.color = stored.color
+        scene.mvsam.active_object = len(scene.mvsam.objects) - 1
+    set_prompts(item, stored.prompts, stored.revision)
+    session().revisions.observe(stored.id, stored.revision)
+    return item
+
+
+def remove(scene: bpy.types.Scene, item: MVSAM_PG_object) -> None:
+    """Remove an object from the scene, with its weights and mask images."""
+    settings = scene.mvsam
+    cloud = points.points_object(scene)
+    images.remove_masks(scene, item.object_id)
+    if cloud is not None:
+        groups.remove_weights(cloud, item.object_id, item.group)
+    index = next(i for i, o in enumerate(settings.objects) if o.object_id == item.object_id)
+    settings.objects.remove(index)
+    settings.active_object = min(settings.active_object, len(settings.objects) - 1)
+    if cloud is not None:
+        groups.update_owner(cloud, [o.object_id for o in settings.objects])
+    points.apply_isolation(scene)
+
+
+def follow_new_name(scene: bpy.types.Scene, item: MVSAM_PG_object) -> None:
+    """Rename vertex group and mask images after the object was renamed."""
+    if not item.object_id or item.name == item.group:
+        return
+    name = _unique_name(scene, item.name, item.object_id)
+    cloud = points.points_object(scene)
+    group = cloud.vertex_groups.get(item.group) if cloud is not None else None
+    if group is not None:
+        group.name = name
+    item.group = name
+    if item.name != name:
+        item.name = name
+    images.rename_masks(scene, item.object_id, name)
+
+
+def to_scene_object(item: MVSAM_PG_object) -> SceneObject:
+    """The object as the capture knows it."""
+    return SceneObject(
+        id=item.object_id,
+        name=item.name,
+        color=tuple(round(c, 4) for c in item.color),
+        prompts=prompts_of(item),
+        revision=item.revision,
+        answered=item.answered,
+    )
+
+
+def request_json(item: MVSAM_PG_object) -> JsonObject:
+    """The object in the JSON form that a segment request carries."""
+    return object_to_json(to_scene_object(item))
+
+
+def prompts_of(item: MVSAM_PG_object) -> tuple[Prompt, ...]:
+    """The object's prompts in the order given."""
+    return tuple(_to_prompt(p) for p in item.prompts)
+
+
+def set_prompts(item: MVSAM_PG_object, prompts: tuple[Prompt, ...], revision: int) -> None:
+    """Replace the object's prompts."""
+    item.prompts.clear()
+    for prompt in prompts:
+        # Strokes and masks cannot be edited here; the capture keeps them for the command line.
+        if prompt.kind in {"point", "box"}:
+            _fill(item.prompts.add(), prompt)
+    item.revision = revision
+
+
+def add_prompt(item: MVSAM_PG_object, prompt: Prompt) -> None:
+    """Add a prompt under a new revision."""
+    _fill(item.prompts.add(), prompt)
+    item.revision = session().revisions.next(item.object_id, item.revision)
+
+
+def remove_prompt(item: MVSAM_PG_object, index: int) -> None:
+    """Remove a prompt under a new revision."""
+    item.prompts.remove(index)
+    item.revision = session().revisions.next(item.object_id, item.revision)
+
+
+def _to_prompt(stored: MVSAM_PG_prompt) -> Prompt:
+    corners = ((stored.x, stored.y), (stored.x2, stored.y2))
+    xy = corners if stored.kind == "box" else corners[:1]
+    return Prompt(kind=stored.kind, view=stored.view, include=stored.include, xy=xy)
+
+
+def _fill(stored: MVSAM_PG_prompt, prompt: Prompt) -> None:
+    stored.kind, stored.view, stored.include = prompt.kind, prompt.view, prompt.include
+    stored.x, stored.y = prompt.xy[0]
+    stored.x2, stored.y2 = prompt.xy[-1]
+
+
+def _unique_name(scene: bpy.types.Scene, wanted: str, own_id: str = "") -> str:
+    """`wanted`, or a numbered variant that no other object of the scene has."""
+    taken = {o.name for o in scene.mvsam.objects if o.object_id != own_id}
+    base = wanted.strip().encode()[:_LONGEST_NAME].decode("utf-8", "ignore")
+    if base and base not in taken:
+        return base
+    base, number = (base, 2) if base else ("Object", 1)
+    while f"{base} {number}" in taken:
+        number += 1
+    return f"{base} {number}"

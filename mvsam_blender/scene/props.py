@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a scene remembers of the work, under ``scene.mvsam``: saved in the file, covered by undo.
+
+Job state is not here: it lives in `session.Session` and ends with Blender.
+"""
+
+import bpy
+from bpy.props import (
+    BoolProperty,
+    CollectionProperty,
+    EnumProperty,
+    FloatProperty,
+    FloatVectorProperty,
+    IntProperty,
+    PointerProperty,
+    StringProperty,
+)
+
+
+def _redraw(_self: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
+    """Show a changed setting at once."""
+    from .session import session
+
+    session().stamp += 1
+    for window in context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type in {"VIEW_3D", "IMAGE_EDITOR"}:
+                area.tag_redraw()
+
+
+def _renamed(item: "MVSAM_PG_object", context: bpy.types.Context) -> None:
+    from . import objects
+
+    objects.follow_new_name(context.scene, item)
+
+
+def _isolation_changed(_self: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
+    from . import points
+
+    points.apply_isolation(context.scene)
+    _redraw(_self, context)
+
+
+class MVSAM_PG_photo(bpy.types.PropertyGroup):
+    """A photo: first as a file to bring in, then as a view of the capture."""
+
+    view: StringProperty(name="View", description="Name of the photo without its ending")
+    file: StringProperty(
+        name="File", description="Path inside the capture, or of the file to bring in"
+    )
+    width: IntProperty(name="Width", description="Pixels of the upright photo; 0 until brought in")
+    height: IntProperty(name="Height")
+    placed: BoolProperty(name="Placed", description="Its camera has been found")
+    reason: StringProperty(name="Reason", description="Why it could not be placed")
+
+
+class MVSAM_PG_prompt(bpy.types.PropertyGroup):
+    """A hint of what belongs to an object, in photo pixels (x right, y down, corner origin)."""
+
+    kind: EnumProperty(
+        items=[
+            ("point", "Point", "One position"),
+            ("box", "Box", "Two corners"),
+        ],
+        default="point",
+    )
+    view: StringProperty(name="View")
+    include: BoolProperty(name="Include", default=True)
+    x: FloatProperty()
+    y: FloatProperty()
+    x2: FloatProperty()
+    y2: FloatProperty()
+
+
+class MVSAM_PG_object(bpy.types.PropertyGroup):
+    """An object: its prompts, and what is known of its last answer."""
+
+    object_id: StringProperty(name="Id", description="Folder of the object; never changes")
+    name: StringProperty(
+        name="Name", description="Renames the vertex group and the mask images too", update=_renamed
+    )
+    group: StringProperty(description="The vertex group's present name")
+    color: FloatVectorProperty(
+        name="Color",
+        subtype="COLOR_GAMMA",
+        size=3,
+        min=0,
+        max=1,
+        default=(1.0, 0.55, 0.1),
+        update=_redraw,
+    )
+    visible: BoolProperty(
+        name="Show", description="Show its masks and points", default=True, update=_redraw
+    )
+    revision: IntProperty(description="Changes with every change of the prompts")
+    answered: IntProperty(description="The revision that the weights on the points answer")
+    prompts: CollectionProperty(type=MVSAM_PG_prompt)
+    point_count: IntProperty(name="Points", description="Points with a weight above one half")
+    lowest_confidence: FloatProperty(
+        name="Lowest Confidence", description="Of all photos that show the object"
+    )
+    lowest_view: StringProperty(description="The photo with the lowest confidence")
+
+
+class MVSAM_PG_display(bpy.types.PropertyGroup):
+    """How points and masks are shown."""
+
+    show_points: BoolProperty(
+        name="Colored Points",
+        description="Draw the points in their photo's colors (Solid view shows none by itself)",
+        default=True,
+        update=_redraw,
+    )
+    point_size: FloatProperty(
+        name="Point Size", default=3.0, min=1.0, max=20.0, subtype="PIXEL", update=_redraw
+    )
+    tint_objects: BoolProperty(
+        name="Tint Objects", description="Mix in the objects' colors", default=True, update=_redraw
+    )
+    show_masks: BoolProperty(
+        name="Masks", description="Tint the object in the photo", default=True, update=_redraw
+    )
+    isolate: BoolProperty(
+        name="Isolate",
+        description="Show only the points of the active object; nothing is deleted",
+        update=_isolation_changed,
+    )
+    threshold: FloatProperty(
+        name="Threshold",
+        description="Points with a higher weight belong to the object",
+        default=0.5,
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+        update=_isolation_changed,
+    )
+
+
+class MVSAM_PG_points(bpy.types.PropertyGroup):
+    """Which points are brought into Blender."""
+
+    min_confidence: FloatProperty(
+        name="Least Confidence",
+        description="Points below are left out when the capture is opened or reconstructed",
+        default=0.3,
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+    )
+    cap: IntProperty(
+        name="Most Points",
+        description="More points than this are thinned evenly",
+        default=1_000_000,
+        min=1000,
+        soft_max=10_000_000,
+    )
+
+
+class MVSAM_PG_scene(bpy.types.PropertyGroup):
+    """Everything of MV-SAM in a scene."""
+
+    uid: StringProperty(description="Tells this scene's images from those of other scenes")
+    capture_dir: StringProperty(
+        name="Capture", description="Folder that holds photos, points and masks", subtype="DIR_PATH"
+    )
+    capture_hint: StringProperty(
+        description="The capture's path as seen from the saved file, to find it after moving"
+    )
+    photos: CollectionProperty(type=MVSAM_PG_photo)
+    active_photo: IntProperty()
+    objects: CollectionProperty(type=MVSAM_PG_object)
+    active_object: IntProperty(name="Active Object", update=_isolation_changed)
+    auto: BoolProperty(
+        name="Segment After Each Click",
+        description="Start segmenting by itself when prompts change",
+        default=True,
+    )
+    max_size: IntProperty(
+        name="Pointmap Size",
+        description="Long side of the pointmaps in pixels: more is finer and slower",
+        default=512,
+        min=64,
+        max=4096,
+    )
+    display: PointerProperty(type=MVSAM_PG_display)
+    points: PointerProperty(type=MVSAM_PG_points)
+
+
+CLASSES = (
+    MVSAM_PG_photo,
+    MVSAM_PG_prompt,
+    MVSAM_PG_object,
+    MVSAM_PG_display,
+    MVSAM_PG_points,
+    MVSAM_PG_scene,
+)
+
+
+def register() -> None:
+    """Register the groups and put them on scenes."""
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    bpy.types.Scene.mvsam = PointerProperty(type=MVSAM_PG_scene)
+
+
+def unregister() -> None:
+    """Take them away; what files hold stays in them."""
+    del bpy.types.Scene.mvsam
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Telling windows that something changed: areas, the status bar, the undo history."""
+
+from __future__ import annotations
+
+import bpy
+
+_AREAS = frozenset({"VIEW_3D", "IMAGE_EDITOR", "PREFERENCES"})
+
+# While these run, Blender holds copies of data that we must not change under it.
+_BUSY_OPERATORS = ("TRANSFORM_OT_", "PAINT_OT_", "SCULPT_OT_", "MESH_OT_", "VIEW3D_OT_select_")
+_BUSY_MODES = ("EDIT", "SCULPT", "PAINT")
+
+
+def redraw_all() -> None:
+    """Redraw everything that shows our data."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type in _AREAS:
+                area.tag_redraw()
+
+
+def show_status(text: str | None) -> None:
+    """Show `text` in the status bar of every window, None for Blender's own."""
+    for window in bpy.context.window_manager.windows:
+        window.workspace.status_text_set(text)
+
+
+def push_undo(message: str) -> None:
+    """Make what was changed outside an operator an undo step of its own."""
+    windows = bpy.context.window_manager.windows
+    if len(windows) == 0:
+        bpy.ops.ed.undo_push(message=message)
+        return
+    with bpy.context.temp_override(window=windows[0]):
+        bpy.ops.ed.undo_push(message=message)
+
+
+def why_busy() -> str:
+    """A sentence when data cannot be changed now, "" when it can."""
+    if bpy.context.mode.startswith(_BUSY_MODES):
+        return "A result has come; it is shown when you return to Object Mode."
+    for window in bpy.context.window_manager.windows:
+        for operator in window.modal_operators:
+            if operator.bl_idname.startswith(_BUSY_OPERATORS):
+                return "A result has come; it is shown when you have finished what you are doing."
+    return ""

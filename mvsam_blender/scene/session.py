@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What lives as long as Blender runs and is in no file: the engine, its jobs, first answers.
+
+There is one `Session`, made by `register` and kept on Blender's window manager type.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import bpy
+import numpy as np
+from numpy.typing import NDArray
+
+from mvsam_engine.errors import MvsamError
+
+from ..core.client import EngineClient
+from ..core.events import Finished
+from ..core.prompts import Revisions
+
+JobKind = Literal["reconstruct", "prepare", "segment", "delete", "doctor"]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """How to start the engine.
+
+    Attributes:
+        command: program and arguments.
+        device: auto, cpu, cuda or mps.
+        log: file for what the engine writes to stderr.
+    """
+
+    command: tuple[str, ...]
+    device: str = "auto"
+    log: Path = Path(tempfile.gettempdir()) / "mvsam-engine.log"
+
+
+@dataclass(slots=True)
+class Job:
+    """A request under way.
+
+    Attributes:
+        kind: what is being done.
+        capture: folder that it works on.
+        object_id: of kind segment and delete.
+        revision: prompts that a segmentation answers.
+        quiet: only the stored masks are brought up to date; the scene has the answer already.
+        superseded: newer prompts or an undo made its answer useless.
+        stage: what the engine is at.
+        done: finished units of the stage.
+        total: units of the stage, 0 when not known.
+        began: monotonic seconds.
+    """
+
+    kind: JobKind
+    capture: str
+    object_id: str = ""
+    revision: int = 0
+    quiet: bool = False
+    superseded: bool = False
+    stage: str = ""
+    done: int = 0
+    total: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A sentence for the panel.
+
+    Attributes:
+        level: how grave it is.
+        text: sentence with its remedy.
+        code: stable code of an error, which decides about the button that is offered.
+    """
+
+    level: Literal["INFO", "WARNING", "ERROR"]
+    text: str
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PendingMask:
+    """A view's first answer: logits [h, w] float32, > 0 is object, and the revision it answers."""
+
+    revision: int
+    logits: NDArray[np.float32]
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """The engine client with its jobs, and what overlays show of them.
+
+    Attributes:
+        settings: gives the person's present engine settings.
+        client: None until an engine was needed.
+        jobs: by request id.
+        revisions: gives out new prompt revisions.
+        pending: first answers by (object id, view).
+        stored: revision that the masks in the capture answer, by object id.
+        deferred: ends of jobs that wait until Blender can take them.
+        message: the last thing to tell.
+        check: what the engine said of itself, as sentences.
+        check_ok: whether it named no problem.
+        stamp: grows when what overlays show has changed.
+        sync_needed: prompts may have changed behind our back (undo, load).
+    """
+
+    settings: Callable[[], EngineSettings]
+    client: EngineClient | None = None
+    jobs: dict[int, Job] = field(default_factory=dict)
+    revisions: Revisions = field(default_factory=Revisions)
+    pending: dict[tuple[str, str], PendingMask] = field(default_factory=dict)
+    stored: dict[str, int] = field(default_factory=dict)
+    deferred: list[tuple[Job, Finished]] = field(default_factory=list)
+    message: Message | None = None
+    check: tuple[str, ...] = ()
+    check_ok: bool = False
+    stamp: int = 0
+    sync_needed: bool = False
+
+    def tell(
+        self, text: str, level: Literal["INFO", "WARNING", "ERROR"] = "INFO", code: str = ""
+    ) -> None:
+        """Show a sentence in the panel."""
+        self.message = Message(level, text, code)
+
+    def tell_error(self, error: MvsamError) -> None:
+        """Show an error with its remedy."""
+        self.tell(str(error), "ERROR", error.code)
+
+    def connected(self) -> EngineClient:
+        """A client for the present settings; restarts an idle engine when they have changed.
+
+        Raises:
+            EngineError: the engine cannot be started.
+        """
+        settings = self.settings()
+        client = self.client
+        if client is not None and client.command != settings.command and not client.open_requests:
+            client.stop()
+            client = None
+        if client is None:
+            client = self.client = EngineClient(settings.command, settings.log)
+        client.start()
+        return client
+
+    def job_of(self, object_id: str) -> tuple[int, Job] | None:
+        """The segmentation under way for an object's present prompts, with its request id."""
+        for request, job in self.jobs.items():
+            if job.kind == "segment" and job.object_id == object_id and not job.superseded:
+                return request, job
+        return None
+
+    def leading_job(self) -> Job | None:
+        """The job to show progress of: the one that the engine is at, else the oldest."""
+        jobs = [job for job in self.jobs.values() if not job.superseded]
+        return next((job for job in jobs if job.stage), jobs[0] if jobs else None)
+
+    def forget_capture(self) -> None:
+        """Drop what belongs to the objects of another file or capture."""
+        self.pending.clear()
+        self.stored.clear()
+        self.stamp += 1
+
+
+def session() -> Session:
+    """The running session; there is one while the add-on is registered."""
+    return bpy.types.WindowManager.mvsam_session
+
+
+def register() -> None:
+    """Begin a session."""
+    bpy.types.WindowManager.mvsam_session = Session(settings=lambda: EngineSettings(()))
+
+
+def unregister() -> None:
+    """End it, and the engine with it."""
+    client = session().client
+    if client is not None:
+        client.stop()
+    del bpy.types.WindowManager.mvsam_session
