@@ -91,7 +91,7 @@ def render(scene: bpy.types.Scene, path: Path, tinted: bool) -> Path:
     """Render the points; the file on disk keeps the photos' colours."""
     from mvsam_blender.scene.points import points_object, read_weights
 
-    attribute = points_object(scene).data.attributes["color"]
+    attribute = points_object(scene).data.attributes["Color"]
     original = np.empty(len(attribute.data) * 4, dtype=np.float32)
     attribute.data.foreach_get("color", original)
     color = original.reshape(-1, 4).copy()
