@@ -41,8 +41,9 @@ class PointAttribute(Enum):
     """The attributes that every cloud has."""
 
     POSITION = AttributeSpec("position", "FLOAT_VECTOR", "vector", 3, np.float32)
-    # Bytes keep the photo's colours exactly, at a quarter of the memory of floats.
-    COLOR = AttributeSpec("color", "BYTE_COLOR", "color_srgb", 4, np.float32)
+    # Bytes keep the photo's colours exactly, at a quarter of the memory of floats. Lower-case
+    # "color" would render black: Cycles keeps that name for itself on point clouds.
+    COLOR = AttributeSpec("Color", "BYTE_COLOR", "color_srgb", 4, np.float32)
     CONFIDENCE = AttributeSpec("confidence", "FLOAT", "value", 1, np.float32)
     VIEW = AttributeSpec("view", "INT", "value", 1, np.int32)
     PIXEL = AttributeSpec("pixel", "INT32_2D", "value", 2, np.int32)

@@ -21,6 +21,9 @@ WEIGHT_NAME = "Weight Attribute"
 THRESHOLD = "Threshold"
 MATERIAL = "Material"
 
+# From here on a modifier's inputs are typed properties, before that custom properties.
+_TYPED_INPUTS = (5, 2, 0)
+
 
 def point_group() -> bpy.types.NodeTree:
     """The shared node group, made when it is not there."""
@@ -41,7 +44,8 @@ def point_material() -> bpy.types.Material:
             return material
     material = bpy.data.materials.new(GROUP_NAME)
     material[_VERSION_KEY] = _VERSION
-    material.use_nodes = True
+    if material.node_tree is None:
+        material.use_nodes = True
     tree = material.node_tree
     tree.nodes.clear()
     attribute = tree.nodes.new("ShaderNodeAttribute")
@@ -56,12 +60,19 @@ def point_material() -> bpy.types.Material:
 
 def set_input(modifier: bpy.types.NodesModifier, name: str, value: object) -> None:
     """Set an input of the group by its name."""
-    modifier[_identifier(modifier, name)] = value
+    identifier = _identifier(modifier, name)
+    if bpy.app.version >= _TYPED_INPUTS:
+        getattr(modifier.properties.inputs, identifier).value = value
+    else:
+        modifier[identifier] = value
 
 
 def get_input(modifier: bpy.types.NodesModifier, name: str) -> object:
     """Value of an input of the group by its name."""
-    return modifier[_identifier(modifier, name)]
+    identifier = _identifier(modifier, name)
+    if bpy.app.version >= _TYPED_INPUTS:
+        return getattr(modifier.properties.inputs, identifier).value
+    return modifier[identifier]
 
 
 def _identifier(modifier: bpy.types.NodesModifier, name: str) -> str:

@@ -72,7 +72,7 @@ def test_points_are_the_trusted_pixels_with_their_attributes(build, capture, sce
     np.testing.assert_array_equal(
         values(mesh, "position", "vector", np.float32, 3), np.concatenate(kept)
     )
-    colors = values(mesh, "color", "color_srgb", np.float32, 4)
+    colors = values(mesh, "Color", "color_srgb", np.float32, 4)
     wanted = np.concatenate([p.colors[2:].reshape(-1, 3) for p in expected])
     np.testing.assert_array_equal(np.rint(colors[:, :3] * 255), wanted)
     view = values(mesh, "view", "value", np.int32)
