@@ -1,2 +1,48 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From prompts to masks: SAM on single photos, and the segmenters that join the views."""
+"""From prompts to masks: SAM on single photos, and the segmenters that join the views.
+
+Importing this package is cheap; `load_segmenter` imports torch and reads the weights.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from mvsam_engine.errors import SegmentationError
+
+if TYPE_CHECKING:
+    from mvsam_engine.segment.base import Segmenter
+
+# Name to module and class. `lift` is the default, because it measured best.
+SEGMENTERS: dict[str, tuple[str, str]] = {
+    "lift": ("mvsam_engine.segment.lift", "LiftSegmenter"),
+    "project": ("mvsam_engine.segment.baselines", "ProjectSegmenter"),
+    "splat": ("mvsam_engine.segment.baselines", "SplatSegmenter"),
+}
+
+
+def load_segmenter(name: str = "lift", device: str = "auto") -> Segmenter:
+    """Make a segmenter with its weights.
+
+    Args:
+        name: a key of `SEGMENTERS`.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+
+    Raises:
+        SegmentationError: there is no such segmenter or device.
+        WeightsError: its weights are missing or damaged.
+    """
+    if name not in SEGMENTERS:
+        raise SegmentationError(
+            "segmenter.unknown",
+            f"There is no segmenter {name!r}.",
+            f"Known: {', '.join(SEGMENTERS)}.",
+        )
+    from mvsam_engine.segment.sam import load_sam
+
+    module, kind = SEGMENTERS[name]
+    return getattr(import_module(module), kind)(load_sam(device=device))
+
+
+__all__ = ["SEGMENTERS", "load_segmenter"]

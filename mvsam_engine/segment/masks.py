@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mvsam_engine.errors import SegmentationError
+
 # Regions smaller than this share of all pixels are dropped (MV-SAM, arXiv 2601.17866).
 SMALLEST_REGION = 0.001
 
@@ -57,3 +59,11 @@ def _small_regions(mask: NDArray[np.bool_], smallest: float) -> NDArray[np.bool_
     small = stats[:, cv2.CC_STAT_AREA] < smallest
     small[0] = False
     return small[labels]
+
+
+def mask_png(logits: NDArray[np.floating], width: int, height: int) -> bytes:
+    """`mask_image` as the bytes of an 8-bit grey PNG."""
+    done, data = cv2.imencode(".png", mask_image(logits, width, height))
+    if not done:
+        raise SegmentationError("mask.png", f"A mask of {width} x {height} could not be written.")
+    return data.tobytes()
