@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Photos to cameras and pointmaps: one interface, several methods (light to import)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from mvsam_engine.capture.model import Reconstruction
+from mvsam_engine.capture.store import Capture
+from mvsam_engine.errors import UsageError
+from mvsam_engine.progress import Progress
+from mvsam_engine.reconstruct.base import ReconstructOptions, Reconstructor
+
+
+def _load_classical() -> Reconstructor:
+    from mvsam_engine.reconstruct.classical.reconstructor import ClassicalReconstructor
+
+    return ClassicalReconstructor()
+
+
+# Name of each method to the function that loads it (and, only then, its libraries).
+RECONSTRUCTORS: Mapping[str, Callable[[], Reconstructor]] = MappingProxyType(
+    {"classical": _load_classical}
+)
+
+
+def reconstruct(
+    capture: Capture, geometry: str, options: ReconstructOptions, progress: Progress
+) -> Reconstruction:
+    """Reconstruct a capture and store cameras and pointmaps in it, all or nothing.
+
+    The caller holds ``capture.writing()``.
+
+    Args:
+        capture: the capture; its photos are already in it.
+        geometry: a key of `RECONSTRUCTORS`.
+        options: what the person may choose.
+        progress: told the stages with counts of real work; can cancel.
+
+    Returns:
+        What was stored: placed cameras and, with reasons, the photos left out.
+
+    Raises:
+        UsageError: there is no method of that name.
+        ReconstructionError: the photos give no trustworthy result; the capture is unchanged.
+        Cancelled: the person cancelled; the capture is unchanged.
+    """
+    loader = RECONSTRUCTORS.get(geometry)
+    if loader is None:
+        raise UsageError(
+            "reconstruct.method",
+            f"There is no reconstruction method {geometry!r}.",
+            f"Choose one of: {', '.join(RECONSTRUCTORS)}.",
+        )
+    with capture.transaction() as transaction:
+        reconstruction = loader().reconstruct(capture, options, progress, transaction)
+        progress.check()
+        capture.put_reconstruction(reconstruction, transaction)
+    return reconstruction
+
+
+__all__ = ["RECONSTRUCTORS", "ReconstructOptions", "Reconstructor", "reconstruct"]

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What several depth maps agree on is measured; the rest is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mvsam_engine.reconstruct.classical.kernels.agreement import count_agreement
+from mvsam_engine.reconstruct.classical.undistort import FloatMap, WorkingView
+
+# Two views agree on a point that comes back within this many pixels and this share of its depth.
+PIXELS = 1.5
+DEPTH_SHARE = 0.01
+# Connected patches of similar depth with fewer pixels than this are chance.
+SPECKLE = 120
+# Depths of neighbours in one patch differ by less than this share.
+SPECKLE_SHARE = 0.03
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DepthMap:
+    """Depth of one view's canvas.
+
+    Attributes:
+        depth: [h, w] float32 z-depth, 0 unknown.
+        score: [h, w] float32 0..1: of a matched map, how alike the patches look; of a measured
+            map, the confidence.
+    """
+
+    depth: FloatMap
+    score: FloatMap
+
+
+def _projection(a: WorkingView, b: WorkingView) -> NDArray[np.float64]:
+    """[3, 4]: canvas pixel times depth of `a`, and 1, to pixel times depth of `b`."""
+    rotation = b.rotation @ a.rotation.T
+    translation = b.translation - rotation @ a.translation
+    matrix = b.intrinsics @ rotation @ np.linalg.inv(a.intrinsics)
+    return np.ascontiguousarray(np.column_stack([matrix, b.intrinsics @ translation]))
+
+
+def measured(
+    views: list[WorkingView], maps: list[DepthMap], index: int, others: list[int]
+) -> DepthMap:
+    """What other views confirm of one view's depth map.
+
+    Args:
+        views: all views.
+        maps: the matched depth map of each view.
+        index: the view to check.
+        others: the views to ask.
+
+    Returns:
+        Mean of the agreeing depths, 0 where no other view agrees, with the confidence: more
+        views and better-looking patches make it higher.
+    """
+    own = maps[index]
+    count = np.zeros(own.depth.shape, np.uint8)
+    total = own.depth.copy()
+    for other in others:
+        count_agreement(
+            own.depth,
+            maps[other].depth,
+            _projection(views[index], views[other]),
+            _projection(views[other], views[index]),
+            PIXELS,
+            DEPTH_SHARE,
+            count,
+            total,
+        )
+    agreed = count > 0
+    depth = np.where(agreed, total / (1.0 + count), 0.0).astype(np.float32)
+    confidence = np.where(agreed, chance_within_one_percent(count, own.score), 0.0)
+    return without_speckles(DepthMap(depth, confidence.astype(np.float32)))
+
+
+def chance_within_one_percent(count: NDArray[np.uint8], score: FloatMap) -> FloatMap:
+    """Confidence of points that `count` other views agree with and whose patches score `score`."""
+    views = np.clip(0.35 + 0.2 * count, 0.0, 1.0)
+    return (views * np.clip(score * 1.5, 0.3, 1.0)).astype(np.float32)
+
+
+def without_speckles(found: DepthMap) -> DepthMap:
+    """Forget small patches that float on their own."""
+    known = found.depth > 0
+    if not known.any():
+        return found
+    # OpenCV filters 16-bit images: levels of the logarithm, 16 to one SPECKLE_SHARE.
+    levels = np.log(np.where(known, found.depth, 1.0)) * (16.0 / SPECKLE_SHARE)
+    levels = np.clip(levels - levels[known].min() + 100.0, 0.0, 32000.0)
+    image = np.where(known, levels, -32000.0).astype(np.int16)
+    cv2.filterSpeckles(image, -32000, SPECKLE, 16)
+    kept = image != -32000
+    return DepthMap(
+        depth=np.where(kept, found.depth, np.float32(0.0)),
+        score=np.where(kept, found.score, np.float32(0.0)),
+    )

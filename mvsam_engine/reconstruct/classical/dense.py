@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From placed cameras to pointmaps: match, compare, fill, and lay out on the photos' grids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from mvsam_engine.capture.camera import Camera
+from mvsam_engine.capture.model import Pointmap
+from mvsam_engine.progress import Progress
+from mvsam_engine.reconstruct.base import ReconstructOptions
+from mvsam_engine.reconstruct.classical.consistency import DepthMap, measured
+from mvsam_engine.reconstruct.classical.fill import fill
+from mvsam_engine.reconstruct.classical.patchmatch import refine_depth
+from mvsam_engine.reconstruct.classical.sources import depth_ranges, select_sources
+from mvsam_engine.reconstruct.classical.sparse import SparseModel
+from mvsam_engine.reconstruct.classical.sweep import plane_count, sweep_depth
+from mvsam_engine.reconstruct.classical.undistort import (
+    FloatMap,
+    WorkingView,
+    make_working_view,
+    photo_grid,
+)
+
+# Photos that each photo is matched with.
+SOURCES = 4
+# Fewer measured pixels than this give nothing to continue from.
+LEAST_MEASURED = 200
+
+ReadPhoto = Callable[[Camera], np.ndarray]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dense:
+    """The dense step, one stage after the other.
+
+    Attributes:
+        views: lens-corrected views.
+        sources: indices of the views that each view is matched with.
+        options: what the person chose.
+        progress: told every finished view.
+    """
+
+    views: list[WorkingView]
+    sources: list[list[int]]
+    options: ReconstructOptions
+    progress: Progress
+
+    @classmethod
+    def prepare(
+        cls,
+        model: SparseModel,
+        read_photo: ReadPhoto,
+        options: ReconstructOptions,
+        progress: Progress,
+    ) -> Dense:
+        """Read and correct the photos of a sparse model.
+
+        Args:
+            model: cameras and points, already in the final world frame.
+            read_photo: gives the upright photo [H, W, 3] uint8 RGB of a camera.
+            options: what the person chose.
+            progress: told every finished photo.
+        """
+        sources = select_sources(model, SOURCES)
+        ranges = depth_ranges(model, sources)
+        progress.stage("Photos", len(model.cameras))
+        views: list[WorkingView] = []
+        for camera, (near, far) in zip(model.cameras, ranges, strict=True):
+            photo = read_photo(camera)
+            views.append(make_working_view(camera, photo, options.max_size, near, far))
+            progress.step()
+        return cls(views, sources, options, progress)
+
+    def match(self) -> list[DepthMap]:
+        """Depth and patch score of every view, from its sources alone."""
+        self.progress.stage("Depth", len(self.views))
+        maps: list[DepthMap] = []
+        for index, view in enumerate(self.views):
+            sources = [self.views[j] for j in self.sources[index]]
+            if sources:
+                planes = plane_count(view, sources)
+                depth = sweep_depth(view, sources, planes, self.progress)
+                seed = self.options.seed + 101 * index
+                depth, score = refine_depth(view, sources, depth, planes, seed, self.progress)
+            else:
+                depth = score = np.zeros(view.filled.shape, np.float32)
+            maps.append(DepthMap(depth, score))
+            self.progress.step()
+        return maps
+
+    def compare(self, maps: list[DepthMap]) -> list[DepthMap]:
+        """What the views confirm of one another's depth."""
+        self.progress.stage("Agreement", len(self.views))
+        found: list[DepthMap] = []
+        for index in range(len(self.views)):
+            found.append(measured(self.views, maps, index, self._neighbours(index)))
+            self.progress.step()
+        return found
+
+    def _neighbours(self, index: int) -> list[int]:
+        """Views matched with view `index`, either way."""
+        back = [j for j, sources in enumerate(self.sources) if index in sources]
+        return sorted({*self.sources[index], *back})
+
+    def pointmaps(self, found: list[DepthMap]) -> Iterator[Pointmap]:
+        """Pointmaps on the photos' own grids, one by one."""
+        self.progress.stage("Filling", len(self.views))
+        for view, depth_map in zip(self.views, found, strict=True):
+            complete = depth_map
+            if self.options.fill and (depth_map.depth > 0).sum() >= LEAST_MEASURED:
+                complete = fill(depth_map, view.guide)
+            yield to_pointmap(view, complete)
+            self.progress.step()
+
+
+def to_pointmap(view: WorkingView, found: DepthMap) -> Pointmap:
+    """A canvas' depth as world points on the original photo's grid, each on its pixel's ray."""
+    grid = photo_grid(view)
+    depth: FloatMap = grid.depth(found.depth)
+    points = view.camera.unproject(grid.pixels, depth).astype(np.float32)
+    points[depth <= 0] = np.nan
+    confidence = np.where(depth > 0, grid.nearest(found.score), 0.0)
+    return Pointmap(
+        view=view.camera.view,
+        points=points,
+        confidence=confidence.astype(np.float16),
+        colors=view.colors,
+    )

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The classical route as a `Reconstructor`: places the photos, measures depth, refuses nonsense."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from mvsam_engine.capture.files import Transaction
+from mvsam_engine.capture.model import Photo, Reconstruction, Unplaced
+from mvsam_engine.capture.store import Capture
+from mvsam_engine.photos import read_rgb
+from mvsam_engine.progress import Progress
+from mvsam_engine.reconstruct.base import ReconstructOptions
+from mvsam_engine.reconstruct.classical.reasons import (
+    no_agreement,
+    no_model,
+    no_parallax,
+    reason,
+    too_few_photos,
+    too_small,
+)
+from mvsam_engine.reconstruct.classical.sfm import run_sfm
+from mvsam_engine.reconstruct.classical.sfm_job import JobPhoto, PhotoFacts, SfmJob
+from mvsam_engine.reconstruct.classical.sparse import SparseModel
+from mvsam_engine.reconstruct.classical.support import (
+    LEAST_ANGLE,
+    drop_unsupported,
+    viewing_angle,
+)
+from mvsam_engine.reconstruct.classical.warmup import WarmUp
+from mvsam_engine.reconstruct.normalise import WorldChange, world_change
+
+# Long side in pixels at which features are found: more costs time and places no photo better.
+FEATURE_SIZE = 800
+# Photos with a shorter long side hold too few features to be placed.
+SMALLEST_PHOTO = 160
+# Share of pixels that other views must confirm, in the mean over the views. Right cameras give
+# 0.3 to 0.8 on textured scenes; cameras that are wrong give next to nothing.
+LEAST_AGREEMENT = 0.03
+
+
+class ClassicalReconstructor:
+    """SIFT and structure from motion, then plane sweep, PatchMatch, agreement and filling."""
+
+    name = "classical"
+
+    def reconstruct(
+        self,
+        capture: Capture,
+        options: ReconstructOptions,
+        progress: Progress,
+        transaction: Transaction,
+    ) -> Reconstruction:
+        """See `Reconstructor.reconstruct`."""
+        photos = capture.photos()
+        if len(photos) < 2:
+            raise too_few_photos(len(photos))
+        warm_up = WarmUp()
+        model, facts = _place(capture, photos, options, progress)
+        model, change = _in_people_frame(model)
+        warm_up.wait(progress)
+        agreement = _densify(capture, model, options, progress, transaction)
+        unplaced = _unplaced(photos, model, facts)
+        if unplaced:
+            progress.warn(
+                "reconstruct.unplaced",
+                f"{len(unplaced)} of {len(photos)} photos could not be placed.",
+                "The list of photos tells why for each of them.",
+            )
+        return Reconstruction(
+            cameras=model.cameras,
+            unplaced=unplaced,
+            method=self.name,
+            settings={
+                "max_size": options.max_size,
+                "seed": options.seed,
+                "fill": options.fill,
+                "feature_size": FEATURE_SIZE,
+                "mapper": model.method,
+                "points": len(model.points),
+                "agreement": round(agreement, 4),
+            },
+            metric=False,
+            upright=change.upright,
+        )
+
+
+def _is_large_enough(photo: Photo) -> bool:
+    return max(photo.width, photo.height) >= SMALLEST_PHOTO
+
+
+def _place(
+    capture: Capture, photos: tuple[Photo, ...], options: ReconstructOptions, progress: Progress
+) -> tuple[SparseModel, dict[str, PhotoFacts]]:
+    """Cameras that are well supported, in the order of the photos.
+
+    Raises:
+        ReconstructionError: fewer than two photos are, or nothing has depth.
+    """
+    usable = [photo for photo in photos if _is_large_enough(photo)]
+    if len(usable) < 2:
+        raise too_small(SMALLEST_PHOTO)
+    with tempfile.TemporaryDirectory(prefix="mvsam-", ignore_cleanup_errors=True) as folder:
+        job = SfmJob(
+            photos=tuple(
+                JobPhoto(
+                    view=photo.view,
+                    path=str(capture.photo_path(photo).resolve()),
+                    width=photo.width,
+                    height=photo.height,
+                    focal=photo.focal,
+                    camera_model=photo.camera_model,
+                )
+                for photo in usable
+            ),
+            folder=folder,
+            size=FEATURE_SIZE,
+            seed=options.seed,
+        )
+        model, facts = run_sfm(job, progress)
+    if model is None or len((model := drop_unsupported(model)).cameras) < 2:
+        raise no_model(facts)
+    if viewing_angle(model) < LEAST_ANGLE:
+        raise no_parallax()
+    order = {photo.view: i for i, photo in enumerate(photos)}
+    ranks = sorted(range(len(model.cameras)), key=lambda i: order[model.cameras[i].view])
+    return model.keep(ranks), facts
+
+
+def _in_people_frame(model: SparseModel) -> tuple[SparseModel, WorldChange]:
+    """The model centred, scaled and turned upright."""
+    centers = np.array([camera.center for camera in model.cameras])
+    rays = model.points[model.seen_point] - centers[model.seen_by]
+    distance = float(np.median(np.linalg.norm(rays, axis=1)))
+    seen = np.unique(model.seen_point)
+    change = world_change(model.cameras, model.points[seen], distance)
+    return model.transformed(change.scale, change.matrix), change
+
+
+def _densify(
+    capture: Capture,
+    model: SparseModel,
+    options: ReconstructOptions,
+    progress: Progress,
+    transaction: Transaction,
+) -> float:
+    """Stage every view's pointmap; gives the mean share of pixels that other views confirm.
+
+    Raises:
+        ReconstructionError: the views contradict each other, so the cameras are wrong.
+    """
+    from mvsam_engine.reconstruct.classical.dense import Dense
+
+    files: dict[str, Path] = {p.view: capture.photo_path(p) for p in capture.photos()}
+    dense = Dense.prepare(model, lambda camera: read_rgb(files[camera.view]), options, progress)
+    found = dense.compare(dense.match())
+    agreement = float(np.mean([(depth_map.depth > 0).mean() for depth_map in found]))
+    if agreement < LEAST_AGREEMENT:
+        raise no_agreement()
+    for pointmap in dense.pointmaps(found):
+        capture.put_pointmap(pointmap, transaction)
+    return agreement
+
+
+def _unplaced(
+    photos: tuple[Photo, ...], model: SparseModel, facts: dict[str, PhotoFacts]
+) -> tuple[Unplaced, ...]:
+    """Every photo without a camera, with the reason."""
+    placed = {camera.view for camera in model.cameras}
+    return tuple(
+        Unplaced(photo.view, reason(photo, facts.get(photo.view)))
+        for photo in photos
+        if photo.view not in placed
+    )
