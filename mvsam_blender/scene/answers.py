@@ -53,7 +53,6 @@ def handle(event: Event, undo_step: bool) -> None:
     elif isinstance(event, EngineDied):
         state.tell(f"{event.error.message} {event.error.remedy}", "ERROR", event.error.code)
         state.pending.clear()
-    state.stamp += 1
     jobs.show_progress()
 
 
@@ -104,6 +103,7 @@ def _reconstructed(job: Job, result: ReconstructResult, undo_step: bool) -> None
         return
     with bpy.context.temp_override(scene=scene):
         build.load_capture(bpy.context, job.capture)
+    redraw.show_photo(scene)
     count = len(result.views) + len(result.unplaced)
     text = f"{len(result.views)} of {count} photos placed in {result.seconds:.0f} s."
     if result.unplaced:

@@ -21,9 +21,6 @@ WEIGHT_NAME = "Weight Attribute"
 THRESHOLD = "Threshold"
 MATERIAL = "Material"
 
-# From here on a modifier's inputs are typed properties, before that custom properties.
-_TYPED_INPUTS = (5, 2, 0)
-
 
 def point_group() -> bpy.types.NodeTree:
     """The shared node group, made when it is not there."""
@@ -61,7 +58,7 @@ def point_material() -> bpy.types.Material:
 def set_input(modifier: bpy.types.NodesModifier, name: str, value: object) -> None:
     """Set an input of the group by its name."""
     identifier = _identifier(modifier, name)
-    if bpy.app.version >= _TYPED_INPUTS:
+    if _has_typed_inputs(modifier):
         getattr(modifier.properties.inputs, identifier).value = value
     else:
         modifier[identifier] = value
@@ -70,9 +67,14 @@ def set_input(modifier: bpy.types.NodesModifier, name: str, value: object) -> No
 def get_input(modifier: bpy.types.NodesModifier, name: str) -> object:
     """Value of an input of the group by its name."""
     identifier = _identifier(modifier, name)
-    if bpy.app.version >= _TYPED_INPUTS:
+    if _has_typed_inputs(modifier):
         return getattr(modifier.properties.inputs, identifier).value
     return modifier[identifier]
+
+
+def _has_typed_inputs(modifier: bpy.types.NodesModifier) -> bool:
+    """Whether inputs are typed properties (Blender 5.2) or custom properties (before)."""
+    return hasattr(modifier, "properties")
 
 
 def _identifier(modifier: bpy.types.NodesModifier, name: str) -> str:

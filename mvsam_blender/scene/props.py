@@ -41,6 +41,12 @@ def _isolation_changed(_self: bpy.types.PropertyGroup, context: bpy.types.Contex
     _redraw(_self, context)
 
 
+def _photo_changed(_self: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
+    from . import redraw
+
+    redraw.show_photo(context.scene)
+
+
 class MVSAM_PG_photo(bpy.types.PropertyGroup):
     """A photo: first as a file to bring in, then as a view of the capture."""
 
@@ -167,7 +173,7 @@ class MVSAM_PG_scene(bpy.types.PropertyGroup):
         description="The capture's path as seen from the saved file, to find it after moving"
     )
     photos: CollectionProperty(type=MVSAM_PG_photo)
-    active_photo: IntProperty()
+    active_photo: IntProperty(name="Active Photo", update=_photo_changed)
     objects: CollectionProperty(type=MVSAM_PG_object)
     active_object: IntProperty(name="Active Object", update=_isolation_changed)
     auto: BoolProperty(

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import bpy
 
+from . import images
+
 _AREAS = frozenset({"VIEW_3D", "IMAGE_EDITOR", "PREFERENCES"})
 
 # While these run, Blender holds copies of data that we must not change under it.
@@ -17,6 +19,26 @@ def redraw_all() -> None:
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
             if area.type in _AREAS:
+                area.tag_redraw()
+
+
+def show_photo(scene: bpy.types.Scene) -> None:
+    """Show the active photo in the Image Editors that show nothing, or one of our images."""
+    settings = scene.mvsam
+    if not 0 <= settings.active_photo < len(settings.photos):
+        return
+    image = images.photo_image(scene, settings.photos[settings.active_photo].view)
+    if image is None:
+        return
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            space = area.spaces.active
+            if area.type != "IMAGE_EDITOR" or area.ui_type != "IMAGE_EDITOR":
+                continue
+            if window.scene == scene and (
+                space.image is None or images.view_of(scene, space.image)
+            ):
+                space.image = image
                 area.tag_redraw()
 
 

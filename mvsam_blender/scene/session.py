@@ -108,7 +108,7 @@ class Session:
         message: the last thing to tell.
         check: what the engine said of itself, as sentences.
         check_ok: whether it named no problem.
-        stamp: grows when what overlays show has changed.
+        stamp: grows when points, weights or their display have changed; the 3D overlay follows.
         sync_needed: prompts may have changed behind our back (undo, load).
     """
 

@@ -2,9 +2,48 @@
 """MV-SAM's operators, tool, panels, overlays and preferences."""
 
 
+def _classes() -> tuple[type, ...]:
+    from . import (
+        operators_capture,
+        operators_click,
+        operators_engine,
+        operators_object,
+        panels,
+        preferences,
+    )
+
+    modules = (
+        preferences,
+        operators_engine,
+        operators_capture,
+        operators_object,
+        operators_click,
+        panels,
+    )
+    return tuple(cls for module in modules for cls in module.CLASSES)
+
+
 def register() -> None:
-    """Register everything that people see."""
+    """Register everything that people see, and tell the session how to start the engine."""
+    import bpy
+
+    from ..scene.session import session
+    from . import overlays, preferences, tool
+
+    for cls in _classes():
+        bpy.utils.register_class(cls)
+    tool.register()
+    overlays.register()
+    session().settings = preferences.engine_settings
 
 
 def unregister() -> None:
     """Inverse of `register`."""
+    import bpy
+
+    from . import overlays, tool
+
+    overlays.unregister()
+    tool.unregister()
+    for cls in reversed(_classes()):
+        bpy.utils.unregister_class(cls)
