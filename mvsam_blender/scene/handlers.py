@@ -27,7 +27,7 @@ def on_undo_redo(*_args: object) -> None:
 @persistent
 def on_load(*_args: object) -> None:
     """Find the captures of a file that was opened, also when it was moved with them."""
-    session().forget_capture()
+    session().forget_file()
     for scene in bpy.data.scenes:
         if not scene.mvsam.capture_dir:
             continue

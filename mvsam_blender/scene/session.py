@@ -164,10 +164,16 @@ class Session:
         return next((job for job in jobs if job.stage), jobs[0] if jobs else None)
 
     def forget_capture(self) -> None:
-        """Drop what belongs to the objects of another file or capture."""
+        """Drop what belongs to the objects of another capture."""
         self.pending.clear()
         self.stored.clear()
         self.stamp += 1
+
+    def forget_file(self) -> None:
+        """Drop what belongs to another file; undo never leads back there."""
+        self.forget_capture()
+        self.revisions = Revisions()
+        self.sync_needed = False
 
 
 def session() -> Session:

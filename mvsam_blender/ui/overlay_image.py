@@ -101,9 +101,16 @@ class ImageOverlay:
         if self._shader is None:
             self._shader = mask_shader()
         (left, low), (right, high) = to_region(0.0, 0.0), to_region(1.0, 1.0)
-        corners = [(left, low), (right, low), (right, high), (left, high)]
-        places = [(0, 0), (1, 0), (1, 1), (0, 1)]
-        batch = batch_for_shader(self._shader, "TRI_FAN", {"pos": corners, "texCoord": places})
+        corners = [
+            (left, low),
+            (right, low),
+            (right, high),
+            (left, low),
+            (right, high),
+            (left, high),
+        ]
+        places = [(0, 0), (1, 0), (1, 1), (0, 0), (1, 1), (0, 1)]
+        batch = batch_for_shader(self._shader, "TRIS", {"pos": corners, "texCoord": places})
         shader = self._shader
         shader.bind()
         matrix = gpu.matrix.get_projection_matrix() @ gpu.matrix.get_model_view_matrix()

@@ -18,7 +18,9 @@ void main()
 _FRAGMENT = """
 float inside(vec2 at)
 {
-  return step(threshold, texture(mask, clamp(at, vec2(0.0), vec2(1.0))).r);
+  /* Textures repeat: at the very edge they would mix in the opposite side. */
+  vec2 margin = 0.5 / vec2(textureSize(mask, 0));
+  return step(threshold, texture(mask, clamp(at, margin, 1.0 - margin)).r);
 }
 
 void main()
