@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from mvsam_engine.capture import Capture, MaskSet, SceneObject, ViewMask, ViewScore
 from mvsam_engine.errors import SegmentationError
 from mvsam_engine.progress import Progress
+from mvsam_engine.segment.frame import CELL, MASK_SIDE
 from mvsam_engine.segment.hints import Hints, gather_hints
 from mvsam_engine.segment.masks import drop_specks
-from mvsam_engine.segment.sam import FIRST_CHOICE, SINGLE, Sam, SamAnswer, SamPrompts
+from mvsam_engine.segment.sam import SINGLE, Sam, SamAnswer, SamPrompts
 from mvsam_engine.segment.scene import SceneView, load_views
 from mvsam_engine.segment.visibility import VisibilityTables
 
@@ -143,11 +144,32 @@ def first_masks(
 
 
 def likely_choice(answer: SamAnswer, prompts: SamPrompts) -> int:
-    """Row of the mask to take when nothing but SAM can tell (as in its own ONNX export)."""
+    """Row of the mask to take when nothing but SAM and the prompts can tell.
+
+    The single mask for clear prompts and the best-scored choice otherwise, as in SAM's own ONNX
+    export; but any mask that more of the points agree with comes first.
+    """
+    fits = point_fit(answer.logits, prompts)
+    preferred = answer.scores.copy()
     clear = prompts.box is not None or prompts.mask is not None
-    if clear or len(prompts.points) >= UNAMBIGUOUS_POINTS:
-        return SINGLE
-    return FIRST_CHOICE + int(answer.scores[FIRST_CHOICE:].argmax())
+    preferred[SINGLE] += 1.0 if clear or len(prompts.points) >= UNAMBIGUOUS_POINTS else -1.0
+    return max(range(len(fits)), key=lambda row: (fits[row], preferred[row]))
+
+
+def point_fit(logits: NDArray[np.float32], prompts: SamPrompts) -> NDArray[np.float64]:
+    """Share of the points that lie on the right side of each mask.
+
+    Args:
+        logits: [n, 256, 256].
+        prompts: with points in the 1024-square.
+
+    Returns:
+        [n], 0..1; all 1 without points.
+    """
+    if len(prompts.points) == 0:
+        return np.ones(len(logits))
+    column, row = (prompts.points / CELL).astype(int).clip(0, MASK_SIDE - 1).T
+    return ((logits[:, row, column] > 0) == prompts.labels).mean(axis=1)
 
 
 def view_mask(

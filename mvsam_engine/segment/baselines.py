@@ -110,7 +110,7 @@ class SplatSegmenter(Segmenter):
             on_points = fused_on_points(view, fused)
             if i in first:
                 answers.append(view_mask(view, first[i], 1.0, 1.0, on_points))
-            elif fused.object.mean() < least_area:
+            elif fused.solid_area(view.shape) < least_area:
                 answers.append(absent_mask(view, 0.0, on_points))
             else:
                 answers.append(view_mask(view, splat_logits(view, fused), 1.0, 0.5, on_points))

@@ -30,6 +30,10 @@ PROMPT_GAIN = 16.0
 
 MOST_INCLUDED, MOST_EXCLUDED = 6, 4
 
+# What a mask has too much counts this much of what it lacks (Tversky index): SAM's candidates err
+# towards parts of an object, and so does what is fused from them.
+EXCESS_WEIGHT = 0.5
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fused:
@@ -53,6 +57,14 @@ class Fused:
     def object(self) -> NDArray[np.bool_]:
         """[cells] that are known to be object."""
         return self.known & (self.weight > OBJECT)
+
+    def solid_area(self, shape: tuple[int, int]) -> float:
+        """Share of all cells that are object and lie among object.
+
+        A mask that reaches one cell over the object's border marks points of whatever is behind,
+        and from elsewhere these show as a thin rim: the median filter removes it.
+        """
+        return float((cv2.medianBlur(self.object.reshape(shape).astype(np.uint8), 5) > 0).mean())
 
     @property
     def background(self) -> NDArray[np.bool_]:
@@ -103,31 +115,27 @@ def fuse(
 def prompts_from_fused(fused: Fused, frame: ModelFrame) -> SamPrompts | None:
     """What to ask SAM in a view, from the other views' opinion.
 
-    Points deep inside what is surely object and surely not, a box around the object, and the
-    weights themselves as a mask.
+    Points deep inside what is surely object and surely not, and the weights themselves as a mask.
+    No box: what the other views know ends where they saw the object last, and a box would cut the
+    view's mask off there.
 
     Returns:
         None when nothing in the view is known to be object.
     """
     shape = frame.mask_size
     inside = fused.object.reshape(shape).astype(np.uint8)
-    closed = cv2.morphologyEx(inside, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
-    opened = cv2.morphologyEx(inside, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    y, x = np.nonzero(opened if opened.any() else inside)
-    if len(x) == 0:
+    if not inside.any():
         return None
+    closed = cv2.morphologyEx(inside, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     near = cv2.dilate(inside, np.ones((21, 21), np.uint8)) > 0
     outside = fused.background.reshape(shape) & near
     included = spread_points(closed > 0, MOST_INCLUDED, margin=1.0)
     excluded = spread_points(outside, MOST_EXCLUDED, margin=1.5)
     positions = np.concatenate([included, excluded]) * CELL
-    labels = np.arange(len(positions)) < len(included)
-    box = np.array([x.min() - 0.5, y.min() - 0.5, x.max() + 1.5, y.max() + 1.5]) * CELL
     logits = np.where(fused.known, (fused.weight - 0.5) * PROMPT_GAIN, 0.0).reshape(shape)
     return SamPrompts(
         points=positions.astype(np.float32),
-        labels=labels,
-        box=box.astype(np.float32),
+        labels=np.arange(len(positions)) < len(included),
         mask=frame.pad(logits, -PROMPT_GAIN / 2),
     )
 
@@ -143,8 +151,14 @@ def joined_prompts(first: SamPrompts, second: SamPrompts) -> SamPrompts:
 
 
 def agreement(mask: NDArray[np.float32], fused: Fused) -> float:
-    """Soft IoU of a view's mask [cells], 0..1, with the fused weights, where they are known."""
+    """How well a view's mask [cells], 0..1, fits the fused weights, where these are known.
+
+    A soft Tversky index (Tversky 1977): both / (both + lacking + `EXCESS_WEIGHT` * excess), each
+    summed with the cells' evidence.
+    """
     say = np.minimum(fused.evidence, 1.0) * fused.known
     both = float((say * np.minimum(mask, fused.weight)).sum())
-    either = float((say * np.maximum(mask, fused.weight)).sum())
-    return both / either if either > 0 else 0.0
+    excess = float((say * np.maximum(mask - fused.weight, 0.0)).sum())
+    lacking = float((say * np.maximum(fused.weight - mask, 0.0)).sum())
+    total = both + lacking + EXCESS_WEIGHT * excess
+    return both / total if total > 0 else 0.0

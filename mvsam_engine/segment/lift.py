@@ -51,13 +51,15 @@ class LiftOptions:
 
     Attributes:
         rounds: how often masks are fused and fed back.
-        person_trust: say of a view with prompts, against 1 for a view without.
-        least_agreement: SAM's mask is kept when its soft IoU with the weights is above.
+        person_trust: say of a view with prompts; a view without has at most 1.
+        score_weight: what SAM's own score of a candidate counts, against 1 for its agreement.
+        least_agreement: SAM's mask is kept when its agreement with the weights is above.
         least_area: share of a view's cells that must be object for it to be present.
     """
 
     rounds: int = 2
-    person_trust: float = 2.0
+    person_trust: float = 1.0
+    score_weight: float = 0.5
     least_agreement: float = 0.4
     least_area: float = 0.0005
 
@@ -132,7 +134,7 @@ class LiftSegmenter(Segmenter):
     def _prompts(self, view: SceneView, hint: Hints | None, fused: Fused) -> SamPrompts | None:
         """What to ask in a view; None when the object is not seen there."""
         derived = None
-        if fused.object.mean() >= self._options.least_area:
+        if fused.solid_area(view.shape) >= self._options.least_area:
             derived = prompts_from_fused(fused, view.frame)
         if hint is None or not (hint.says_where or derived is not None):
             return derived
@@ -142,8 +144,8 @@ class LiftSegmenter(Segmenter):
     def _chosen(self, view: SceneView, answer: SamAnswer, fused: Fused) -> NDArray[np.float32]:
         """The candidate that agrees best with the weights, or the weights themselves."""
         candidates = view.frame.crop(answer.logits).reshape(len(answer.logits), -1)
-        agreements = [agreement(probability(c), fused) for c in candidates]
-        best = int(np.argmax(agreements))
+        agreements = np.array([agreement(probability(c), fused) for c in candidates])
+        best = int(np.argmax(agreements + self._options.score_weight * answer.scores))
         if agreements[best] >= self._options.least_agreement:
             return candidates[best]
         return splat_logits(view, fused)
@@ -164,10 +166,10 @@ class LiftSegmenter(Segmenter):
 
     def _final(self, view: SceneView, logits: NDArray[np.float32] | None, fused: Fused) -> ViewMask:
         on_points = fused_on_points(view, fused)
-        support = float(fused.object.mean()) / self._options.least_area
+        support = fused.solid_area(view.shape) / self._options.least_area
         presence = support / (1.0 + support)
         if logits is None or not (logits > 0).any():
-            return absent_mask(view, 0.0 if logits is None else presence, on_points)
+            return absent_mask(view, presence, on_points)
         return view_mask(view, logits, presence, agreement(probability(logits), fused), on_points)
 
 

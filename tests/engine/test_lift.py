@@ -1,0 +1,348 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The segmenters on a scene made by numpy, with exact cameras and pointmaps.
+
+The scene: a checkered red square (the object) at z = 3 before a grey wall at z = 5, and
+a wall at z = -5 behind the cameras. `left` and `right` see the object; `away` looks the other way;
+`hidden` looks at it from behind the grey wall, where the object projects into the photo but
+cannot be seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mvsam_engine.capture import (
+    Camera,
+    Capture,
+    MaskSet,
+    Pointmap,
+    Prompt,
+    Reconstruction,
+    SceneObject,
+    ViewMask,
+)
+from mvsam_engine.capture.conventions import grid_pixels, transform_points
+from mvsam_engine.errors import Cancelled, SegmentationError
+from mvsam_engine.photos import add_photos
+from mvsam_engine.progress import Progress
+from mvsam_engine.segment import SEGMENTERS, load_segmenter
+from mvsam_engine.segment.base import Segmenter
+from mvsam_engine.segment.fusion import Fused, agreement, fuse
+from mvsam_engine.segment.lift import LiftSegmenter
+from mvsam_engine.segment.masks import full_size_mask
+from mvsam_engine.segment.points import spread_points
+from mvsam_engine.segment.visibility import UNSEEN, VisibilityTables, seen_cells
+
+WIDTH, HEIGHT = 320, 240
+SIZE = 0.6  # half the side of the square
+
+
+def look(center: tuple[float, float, float], yaw: float) -> np.ndarray:
+    """Camera-from-world 4x4 of a camera turned by `yaw` degrees around y (0 looks along +z)."""
+    c, s = np.cos(np.radians(yaw)), np.sin(np.radians(yaw))
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]]).T
+    matrix[:3, 3] = -matrix[:3, :3] @ np.array(center)
+    return matrix
+
+
+POSES = {
+    "left": look((-0.7, 0.1, 0.0), 8),
+    "right": look((0.8, -0.1, 0.2), -12),
+    "away": look((0.0, 0.0, 0.0), 180),
+    "hidden": look((0.0, 0.0, 9.0), 180),
+}
+
+
+def camera(view: str) -> Camera:
+    return Camera(view, "SIMPLE_PINHOLE", WIDTH, HEIGHT, (300.0, 160.0, 120.0), POSES[view])
+
+
+def render(view: str, height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Colours [h, w, 3] uint8, points [h, w, 3] and object mask [h, w], by casting rays."""
+    one = camera(view)
+    directions = one.rays(grid_pixels(height, width, WIDTH, HEIGHT))
+    world = directions @ one.camera_from_world[:3, :3]
+    best = np.full((height, width), np.inf)
+    mask = np.zeros((height, width), dtype=bool)
+    for z, limit in ((3.0, SIZE), (5.0, np.inf), (-5.0, np.inf)):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            t = (z - one.center[2]) / world[..., 2]
+        hit = one.center + t[..., None] * world
+        inside = (t > 0) & (t < best) & (np.abs(hit[..., :2]) < limit).all(axis=-1)
+        best = np.where(inside, t, best)
+        mask = np.where(inside, limit == SIZE, mask)
+    points = one.center + best[..., None] * world
+    x, y, z = np.moveaxis(points, -1, 0)
+    checker = (np.floor(x * 5) + np.floor(y * 5)) % 2
+    red = np.stack([190 + 25 * checker, 30 + 35 * checker, 30 + 0 * x], axis=-1)
+    grey = 120 + 20 * np.sin(3 * x) * np.cos(4 * y) + 10 * np.sign(z)
+    colors = np.where(mask[..., None], red, grey[..., None])
+    return colors.clip(0, 255).astype(np.uint8), points, mask
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory: pytest.TempPathFactory) -> Capture:
+    folder = tmp_path_factory.mktemp("scene")
+    for view in POSES:
+        Image.fromarray(render(view, HEIGHT, WIDTH)[0]).save(folder / f"{view}.png")
+    capture = Capture.create(folder / "capture")
+    with capture.writing():
+        add_photos(capture, [folder], Progress())
+        with capture.transaction() as transaction:
+            for view in POSES:
+                colors, points, _ = render(view, 150, 200)
+                confidence = np.full((150, 200), 0.9, dtype=np.float16)
+                pointmap = Pointmap(view, points.astype(np.float32), confidence, colors)
+                capture.put_pointmap(pointmap, transaction)
+            cameras = tuple(camera(p.view) for p in capture.photos())
+            capture.put_reconstruction(Reconstruction(cameras), transaction)
+    return capture
+
+
+def prepared(name: str, capture: Capture) -> Segmenter:
+    segmenter = load_segmenter(name, "cpu")
+    segmenter.prepare(capture, Progress())
+    return segmenter
+
+
+@pytest.fixture(scope="module")
+def lift(capture: Capture) -> Segmenter:
+    return prepared("lift", capture)
+
+
+def item(*prompts: Prompt) -> SceneObject:
+    return SceneObject("square", "square", prompts=prompts, revision=7)
+
+
+def click(view: str = "left", include: bool = True, at: tuple[float, ...] = (0, 0, 3)) -> Prompt:
+    (pixel,), _ = camera(view).project(np.array([at], dtype=np.float64))
+    return Prompt("point", view, include, ((float(pixel[0]), float(pixel[1])),))
+
+
+def iou(mask: ViewMask) -> float:
+    truth = render(mask.view, HEIGHT, WIDTH)[2]
+    found = full_size_mask(mask.logits, WIDTH, HEIGHT)
+    return float((found & truth).sum() / (found | truth).sum())
+
+
+def check_square(answer: MaskSet) -> None:
+    """The object is found where it is seen, and nowhere else."""
+    masks = {m.view: m for m in answer.masks}
+    assert set(masks) == set(POSES)
+    for view in ("left", "right"):
+        assert iou(masks[view]) > 0.9, view
+        assert masks[view].score.presence > 0.8
+        assert masks[view].score.confidence > 0.7
+    for view in ("away", "hidden"):
+        assert not (masks[view].logits > 0).any(), view
+        assert masks[view].score.area == 0
+        assert masks[view].score.presence < 0.3
+
+
+def test_scene_is_what_it_claims() -> None:
+    shown = {view: render(view, HEIGHT, WIDTH)[2].mean() for view in POSES}
+    assert shown["left"] > 0.1
+    assert shown["right"] > 0.1
+    assert shown["away"] == shown["hidden"] == 0
+    pixels, depth = camera("hidden").project(np.array([0.0, 0.0, 3.0]))
+    assert depth > 0
+    assert 0 < pixels[0] < WIDTH
+
+
+# --- the answer -------------------------------------------------------------------------------
+
+
+def test_clicks_in_one_view_reach_the_other_and_only_that(lift: Segmenter) -> None:
+    clicks = [click(at=(x, y, 3)) for x, y in ((0, 0), (-0.4, 0.4), (0.4, -0.4), (0.4, 0.4))]
+    outside = click(include=False, at=(-0.9, 0.0, 5.0))
+    answer = lift.predict(item(*clicks, outside), Progress())
+    check_square(answer)
+    assert (answer.object_id, answer.revision, answer.segmenter) == ("square", 7, "lift")
+
+
+def test_box(lift: Segmenter) -> None:
+    corners, _ = camera("left").project(np.array([[-SIZE, -SIZE, 3.0], [SIZE, SIZE, 3.0]]))
+    low, high = corners.min(axis=0) - 2, corners.max(axis=0) + 2
+    box = Prompt("box", "left", xy=((float(low[0]), float(low[1])), tuple(map(float, high))))
+    check_square(lift.predict(item(box), Progress()))
+
+
+def test_painted_mask(lift: Segmenter, capture: Capture) -> None:
+    path = capture.root / "objects/square/prompts/right.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(render("right", HEIGHT, WIDTH)[2].astype(np.uint8) * 255).save(path)
+    prompt = Prompt("mask", "right", mask="objects/square/prompts/right.png")
+    check_square(lift.predict(item(prompt), Progress()))
+
+
+def test_prompts_in_several_views_and_a_stroke(lift: Segmenter) -> None:
+    line = np.stack([np.linspace(-0.5, 0.5, 20), np.zeros(20), np.full(20, 3.0)], axis=-1)
+    pixels, _ = camera("right").project(line)
+    stroke = Prompt("stroke", "right", xy=tuple((float(x), float(y)) for x, y in pixels), radius=3)
+    prompts = (stroke, click("left", at=(0.3, 0.3, 3)), click("left", at=(-0.3, -0.3, 3)))
+    seen: list[str] = []
+    answer = lift.predict(item(*prompts), Progress(), lambda m: seen.append(m.view))
+    check_square(answer)
+    assert sorted(seen) == ["left", "right"]
+
+
+def test_fused_weights_are_high_on_the_object_and_low_beside_it(lift: Segmenter) -> None:
+    answer = lift.predict(item(*[click(at=(x, x, 3)) for x in (-0.4, 0, 0.4)]), Progress())
+    for mask in answer.masks:
+        assert mask.fused is not None
+        assert mask.fused.shape == (150, 200)
+        assert mask.fused.dtype == np.float16
+        truth = render(mask.view, 150, 200)[2]
+        assert np.nanmean(mask.fused[~truth]) < 0.05
+        if truth.any():
+            assert mask.fused[truth].mean() > 0.85
+
+
+def test_first_mask_comes_before_the_others(lift: Segmenter) -> None:
+    events: list[str] = []
+
+    class Recording(Progress):
+        def on_change(self) -> None:
+            events.append(f"{self.done}/{self.total}")
+
+    progress = Recording()
+    lift.predict(item(click()), progress, lambda m: events.append(f"view {m.view}"))
+    assert events[1] == "view left"  # right after the stage began
+    assert progress.done == progress.total
+    done = [int(e.split("/")[0]) for e in events if "/" in e]
+    assert done == sorted(done)
+
+
+def test_cancelling_stops_the_work(lift: Segmenter) -> None:
+    progress = Progress()
+    with pytest.raises(Cancelled):
+        lift.predict(item(click()), progress, lambda _: progress.cancel())
+    lift.predict(item(click()), Progress())
+
+
+def test_same_question_same_answer(lift: Segmenter) -> None:
+    first, second = (lift.predict(item(click()), Progress()) for _ in range(2))
+    for a, b in zip(first.masks, second.masks, strict=True):
+        np.testing.assert_allclose(a.logits, b.logits, atol=0.05)
+
+
+@pytest.mark.parametrize("name", [n for n in SEGMENTERS if n != "lift"])
+def test_baselines_find_it_in_both_views(name: str, capture: Capture) -> None:
+    segmenter = prepared(name, capture)
+    clicks = [click(at=(x, y, 3)) for x, y in ((0, 0), (-0.4, 0.4), (0.4, -0.4), (0.4, 0.4))]
+    masks = {m.view: m for m in segmenter.predict(item(*clicks), Progress()).masks}
+    assert set(masks) == set(POSES)
+    for view in ("left", "right"):
+        assert iou(masks[view]) > 0.85, view
+    assert not (masks["away"].logits > 0).any()
+
+
+# --- what it refuses --------------------------------------------------------------------------
+
+
+def test_refusals(lift: Segmenter, capture: Capture) -> None:
+    with pytest.raises(SegmentationError, match="no prompt that includes"):
+        lift.predict(item(click(include=False)), Progress())
+    with pytest.raises(SegmentationError, match="could not be placed"):
+        lift.predict(item(replace(click(), view="elsewhere")), Progress())
+    with pytest.raises(SegmentationError, match="cannot be read"):
+        lift.predict(item(Prompt("mask", "left", mask="objects/no/mask.png")), Progress())
+    with pytest.raises(SegmentationError, match="prepare"):
+        load_segmenter("lift", "cpu").predict(item(click()), Progress())
+    with pytest.raises(SegmentationError, match="lift, project, splat"):
+        load_segmenter("guess")
+
+
+def test_preparing_twice_is_free_until_the_cameras_change(capture: Capture, tmp_path: Path) -> None:
+    segmenter = prepared("lift", capture)
+    stages: list[str] = []
+
+    class Recording(Progress):
+        def stage(self, name: str, total: int) -> None:
+            stages.append(name)
+            super().stage(name, total)
+
+    segmenter.prepare(capture, Recording())
+    assert stages == []
+    cameras = capture.root / "cameras.json"
+    cameras.write_bytes(cameras.read_bytes() + b"\n")
+    segmenter.prepare(capture, Recording())
+    assert stages
+
+
+# --- the parts --------------------------------------------------------------------------------
+
+
+def test_seen_cells_against_ray_casting(lift: LiftSegmenter) -> None:
+    scene = lift._scene
+    assert scene is not None
+    views = {v.name: v for v in scene.views}
+    source, target = views["left"], views["right"]
+    cells = seen_cells(source.points, target)
+    # A point of the wall is hidden from `right` where the ray to it passes through the square.
+    center = target.camera.center
+    toward = source.points - center
+    at_square = center + toward * ((3.0 - center[2]) / toward[:, 2])[:, None]
+    blocked = (source.points[:, 2] > 3.1) & (np.abs(at_square[:, :2]) < SIZE - 0.02).all(axis=1)
+    pixels, _ = target.camera.project(source.points)
+    framed = ((pixels > 1) & (pixels < (WIDTH - 1, HEIGHT - 1))).all(axis=1)
+    free = framed & ~(np.abs(at_square[:, :2]) < SIZE + 0.02).all(axis=1)
+    assert blocked.sum() > 100
+    assert (cells[blocked] == -1).all()
+    assert (cells[free] >= 0).mean() > 0.99
+    distance = np.linalg.norm(target.points[cells] - source.points, axis=1)[cells >= 0]
+    assert distance.max() < 0.25  # within a few cells on the slanted wall
+
+
+def test_tables_and_fusion_against_a_plain_loop(lift: LiftSegmenter) -> None:
+    scene = lift._scene
+    assert scene is not None
+    tables = VisibilityTables(scene.views, Progress())
+    rng = np.random.default_rng(0)
+    masks = {i: rng.random(len(v.points)).astype(np.float32) for i, v in enumerate(scene.views)}
+    trust = {i: 0.5 + i for i in masks}
+    fused = fuse(0, scene.views, tables, masks, trust)
+    for cell in rng.integers(0, len(masks[0]), 50):
+        total, evidence = trust[0] * masks[0][cell], trust[0]
+        for j, table in tables.partners(0).items():
+            if table[cell] != UNSEEN:
+                other = table[cell]
+                say = trust[j] * scene.views[0].confidence[cell]
+                say *= scene.views[j].confidence[other]
+                total, evidence = total + say * masks[j][other], evidence + say
+        assert fused.weight[cell] == pytest.approx(total / evidence, abs=1e-5)
+        assert fused.evidence[cell] == pytest.approx(evidence, rel=1e-5)
+
+
+def test_agreement_looks_only_where_something_is_known() -> None:
+    fused = Fused(np.array([1, 0, 0.5], np.float32), np.array([1, 1, 0], np.float32))
+    assert agreement(np.array([1, 0, 1], np.float32), fused) == pytest.approx(1.0)
+    assert agreement(np.array([0, 1, 0], np.float32), fused) == 0.0
+    assert agreement(np.array([1, 1, 0], np.float32), fused) == pytest.approx(1 / 1.5)
+
+
+@pytest.mark.parametrize("most", [1, 5])
+def test_spread_points_lie_deep_inside_and_apart(most: int) -> None:
+    area = np.zeros((60, 90), dtype=bool)
+    area[10:50, 5:85] = True
+    points = spread_points(area, most, margin=1.0)
+    assert len(points) == most
+    column, row = np.floor(points).astype(int).T
+    assert area[row, column].all()
+    assert abs(points[0, 1] - 30) <= 1.5  # the middle of the band
+    gaps = np.linalg.norm(points[:, None] - points[None], axis=-1) + 1e9 * np.eye(most)
+    assert gaps.min() > 4
+    assert len(spread_points(np.zeros((5, 5), dtype=bool), 3)) == 0
+
+
+def test_rays_of_the_test_scene_follow_the_convention() -> None:
+    points = render("left", 12, 16)[1]
+    pixels, _ = camera("left").project(points)
+    np.testing.assert_allclose(pixels, grid_pixels(12, 16, WIDTH, HEIGHT), atol=1e-6)
+    assert (transform_points(POSES["left"], points)[..., 2] > 0).all()
