@@ -60,9 +60,9 @@ def detect(photo: JobPhoto, size: int) -> PhotoFeatures:
     options.num_threads = 1
     extractor = pycolmap.FeatureExtractor.create(options, pycolmap.Device.cpu)
     found, descriptors = extractor.extract(pycolmap.Bitmap.from_array(gray))
-    shapes = pycolmap.keypoints_to_matrix(found).reshape(len(found), -1)
     # Columns: x, y, and the 2x2 shape whose columns' length is the scale.
-    scale = np.hypot(shapes[:, 2], shapes[:, -2]) if len(found) else np.zeros(0)
+    shapes = pycolmap.keypoints_to_matrix(found) if len(found) else np.zeros((0, 6))
+    scale = np.hypot(shapes[:, 2], shapes[:, -2])
     factor = shrink_factor(photo, size)
     whole = np.array([photo.width * factor / width, photo.height * factor / height])
     return PhotoFeatures(

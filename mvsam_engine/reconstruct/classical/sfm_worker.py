@@ -24,7 +24,7 @@ from mvsam_engine.reconstruct.classical.matching import (
     select_pairs,
     verify,
 )
-from mvsam_engine.reconstruct.classical.sfm_job import Said, SfmJob, save_facts
+from mvsam_engine.reconstruct.classical.sfm_job import PhotoFacts, Said, SfmJob, save_facts
 from mvsam_engine.reconstruct.classical.sparse import SparseModel, save_model
 from mvsam_engine.reconstruct.classical.support import (
     Quality,
@@ -40,6 +40,9 @@ FEW_PHOTOS = 12
 WELL_SUPPORTED = 0.9
 # Least angle in degrees of the starting pair: usual photos, then photos side by side.
 START_ANGLES = (8.0, 2.0)
+
+# Verified matches with the best neighbour that a photo needs to have a chance.
+LEAST_MATCHES = 15
 
 Say = Callable[[Said], None]
 
@@ -66,6 +69,11 @@ class _Best:
                 self.model, self.quality = model, reached
 
 
+def connected(facts: list[PhotoFacts]) -> int:
+    """How many photos show something that another photo shows, so could be placed."""
+    return sum(fact.matches >= LEAST_MATCHES for fact in facts)
+
+
 def run(job: SfmJob, say: Say) -> None:
     """Do the job; the result is ``facts.json`` and, when any photos fit, the model's files."""
     folder = Path(job.folder)
@@ -88,7 +96,7 @@ def run(job: SfmJob, say: Say) -> None:
     say(Said(stage="Cameras", total=SEEDS + 1))
     best = _Best(job)
     for number in range(SEEDS):
-        if len(job.photos) > FEW_PHOTOS and best.placed == len(job.photos):
+        if number and len(job.photos) > FEW_PHOTOS and best.placed >= connected(facts):
             say(Said(step=1))
             continue
         seed = job.seed + number
@@ -101,7 +109,7 @@ def run(job: SfmJob, say: Say) -> None:
         say(Said(step=1))
     save_facts(facts, folder)
     for angle in START_ANGLES:
-        if best.quality.support < WELL_SUPPORTED * len(job.photos):
+        if best.quality.support < WELL_SUPPORTED * connected(facts):
             output = folder / f"incremental{angle:.0f}"
             found = map_incremental(
                 folder / "verified0.db", output, job.seed, angle, len(job.photos)

@@ -10,7 +10,7 @@ Convention:
                 matrix[s] @ (x, y, 1) + shift[s] * q, dehomogenised.
     patch       [samples, 4]: dx, dy, grey, weight of every sample around a pixel.
     cost        1 - bilaterally weighted normalised cross-correlation, the mean of the two best
-                sources; 1.2 where the patch leaves a source.
+                sources; at most 1.2, which it is where the patch leaves a source.
 """
 
 import numpy as np
@@ -105,7 +105,7 @@ def correlation_cost(patch, moments, source, origin, along_x, along_y):
     if variance <= LEAST_VARIANCE or other_variance <= LEAST_VARIANCE:
         return np.float32(1.0)
     covariance = product / total - mean * first
-    return np.float32(1.0) - covariance / np.sqrt(variance * other_variance)
+    return min(np.float32(1.0) - covariance / np.sqrt(variance * other_variance), OUTSIDE_COST)
 
 
 @kernel(f"float32({_IMAGE}, {_THREE}, {_SOURCES}, UniTuple(float32, 2), {_THREE})", parallel=False)
@@ -132,7 +132,7 @@ def plane_cost(patch, moments, sources, pixel, plane):
             second = cost
     if images.shape[0] == 1:
         return best
-    return np.float32(0.5) * (best + min(second, OUTSIDE_COST))
+    return np.float32(0.5) * (best + second)
 
 
 @kernel(f"void(float32[:,:,::1], {_IMAGE}, {_IMAGE}, {_SOURCES})")
