@@ -29,10 +29,10 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from environments import LOGS, ROOT, SetupError, engine_environment, file_lock, interpreter, say
+from private_mounts import Job, enter, mounts_below, why_not_private
 
 SUITE = "trixie"
 HOME = ROOT / ".blender-room"
@@ -48,33 +48,11 @@ PACKAGES = (
     # Blender's own scripts import these; Debian's package only recommends them.
     *("python3-numpy", "python3-requests", "python3-zstandard", "python3-cattr", "python3-attr"),
 )
-SCREEN = "1400x900"
-DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+SCREEN = "1680x1050"
 
 
 class RoomError(Exception):
     """The room cannot be had or made; the message says why and what helps."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One command to be run inside the room.
-
-    Attributes:
-        room: the room's top folder.
-        command: the command and its arguments, paths as seen inside.
-        readable: files and folders shown read-only inside, under their own absolute paths.
-        writable: likewise, but writable; these win over ``readable``.
-        environment: variables on top of the room's own.
-        network: whether the command may use the network.
-    """
-
-    room: str
-    command: tuple[str, ...]
-    readable: tuple[str, ...] = ()
-    writable: tuple[str, ...] = ()
-    environment: tuple[tuple[str, str], ...] = ()
-    network: bool = False
 
 
 # What other scripts and the tests call
@@ -93,29 +71,13 @@ def is_ready(room: Path) -> bool:
 
 def why_unavailable() -> str | None:
     """Why this machine cannot run or make the room, as a sentence; None when it can."""
-    reason = _why_not_private()
+    reason = why_not_private()
     if reason or is_ready(room_folder()):
         return reason
     if "MVSAM_BLENDER_ROOM" in os.environ:
         return f"MVSAM_BLENDER_ROOM names {room_folder()}, which is not a ready room."
     if shutil.which("debootstrap") is None and shutil.which("apt-get") is None:
         return "The windowed Blender of the tests needs debootstrap, and there is no apt-get."
-    return None
-
-
-def _why_not_private() -> str | None:
-    """Why nothing can be mounted privately here, as a sentence; None when it can."""
-    if sys.platform != "linux":
-        return "The windowed Blender of the tests is made for Linux only."
-    if os.geteuid() != 0:
-        return "The windowed Blender of the tests lives in a chroot, which needs root."
-    missing = [name for name in ("unshare", "setpriv", "mount") if shutil.which(name) is None]
-    if missing:
-        return f"The windowed Blender of the tests needs {', '.join(missing)} (util-linux)."
-    trial = subprocess.run([*_namespace(network=False), "true"], capture_output=True, check=False)
-    if trial.returncode:
-        reason = trial.stderr.decode(errors="replace").strip()
-        return f"This machine does not allow private mount namespaces ({reason})."
     return None
 
 
@@ -170,7 +132,7 @@ def start(
         writable=(str(share.resolve()),) if share else (),
         environment=tuple((environment or {}).items()),
     )
-    return _enter(job, **popen)
+    return enter(job, **popen)
 
 
 def engine_paths() -> list[str]:
@@ -199,7 +161,7 @@ def _make(room: Path) -> None:
         def step(words: str, command: tuple[str, ...], *, inside: bool = True) -> None:
             say(f"  {words} ...")
             job = Job(str(room) if inside else "/", command, network=True)
-            process = _enter(job, stdout=output, stderr=subprocess.STDOUT)
+            process = enter(job, stdout=output, stderr=subprocess.STDOUT)
             if process.wait():
                 tail = "\n".join(log.read_text(errors="replace").splitlines()[-12:])
                 raise RoomError(f"The room could not be made: {words}. The log {log} ends:\n{tail}")
@@ -271,17 +233,6 @@ def remove(room: Path) -> None:
         shutil.rmtree(room)
 
 
-def mounts_below(folder: Path) -> list[str]:
-    """What is mounted at or below ``folder``, as this process sees it."""
-    inside = str(folder.resolve())
-    points = []
-    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
-        point = line.split()[4].encode().decode("unicode_escape")  # a space is written \040
-        if point == inside or point.startswith(inside + "/"):
-            points.append(point)
-    return points
-
-
 def _read_stamp(room: Path) -> dict:
     try:
         return json.loads((room / STAMP).read_text(encoding="utf-8"))
@@ -291,82 +242,6 @@ def _read_stamp(room: Path) -> dict:
 
 def _write_stamp(room: Path, content: dict) -> None:
     (room / STAMP).write_text(json.dumps(content), encoding="utf-8")
-
-
-# Entering the room
-
-
-def _namespace(*, network: bool) -> list[str]:
-    """The command prefix that opens the private namespaces.
-
-    The inner process dies with ``unshare``, and ``unshare`` with whoever started it; the mounts go
-    with the last of them.
-    """
-    command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private"]
-    command += ["--pid", "--fork", "--kill-child=KILL", "--mount-proc"]
-    return command if network else [*command, "--net"]
-
-
-def _enter(job: Job, **popen) -> subprocess.Popen:
-    inner = [sys.executable, str(Path(__file__).resolve()), "_inside"]
-    command = [*_namespace(network=job.network), *inner, json.dumps(asdict(job))]
-    return subprocess.Popen(command, **popen)
-
-
-def _inside(job: Job) -> int:
-    """Run the job; this process is the first one in its own namespaces."""
-    if job.room == "/":
-        return subprocess.run(job.command, check=False).returncode
-    room = Path(job.room)
-    _mount_system(room)
-    for path in job.readable:
-        _show(room, path, writable=False)
-    for path in job.writable:
-        _show(room, path, writable=True)
-    os.chroot(room)
-    os.chdir("/")
-    environment = {
-        "HOME": "/root",
-        "LANG": "C.UTF-8",
-        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
-        "DEBIAN_FRONTEND": "noninteractive",
-        "LIBGL_ALWAYS_SOFTWARE": "1",
-        "GALLIUM_DRIVER": "llvmpipe",
-        **dict(job.environment),
-    }
-    return subprocess.run(job.command, env=environment, check=False).returncode
-
-
-def _mount_system(room: Path) -> None:
-    """The least of a system that programs expect; the machine's own /dev is never shown."""
-    _mount("-t", "proc", "proc", room / "proc")
-    for name in ("dev", "tmp", "run"):
-        _mount("-t", "tmpfs", "-o", "mode=1777" if name == "tmp" else "mode=755", name, room / name)
-    for name in DEVICES:
-        (room / "dev" / name).touch()
-        _mount("--bind", f"/dev/{name}", room / "dev" / name)
-    for name, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
-        (room / "dev" / name).symlink_to(f"/proc/self/fd{target}")
-    (room / "dev/shm").mkdir()
-    _mount("-t", "tmpfs", "-o", "mode=1777", "shm", room / "dev/shm")
-    (room / "tmp/.X11-unix").mkdir(mode=0o1777)
-
-
-def _show(room: Path, path: str, *, writable: bool) -> None:
-    """Make ``path`` of the machine visible in the room at the same place."""
-    place = room / path.lstrip("/")
-    if Path(path).is_dir():
-        place.mkdir(parents=True, exist_ok=True)
-    else:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.touch()
-    _mount("--bind", path, place)
-    if not writable:
-        _mount("-o", "remount,bind,ro", place)
-
-
-def _mount(*arguments: str | Path) -> None:
-    subprocess.run(["mount", *map(str, arguments)], check=True)
 
 
 def split_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:
@@ -379,10 +254,6 @@ def split_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 def main() -> int:
     """Command line; returns the exit code."""
-    if sys.argv[1:2] == ["_inside"]:
-        fields = json.loads(sys.argv[2])
-        fields = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
-        return _inside(Job(**fields))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("check", help="say why the room cannot be had here, if so")

@@ -86,12 +86,19 @@ def extension_zip() -> Path:
 
 @pytest.fixture(scope="session")
 def play(room: Path) -> Callable[..., Played]:
-    """``play("name", timeout=60, **given)`` runs scenarios/name.py; ``given`` reaches the stage."""
+    """``play("name", timeout=60, **given)`` runs scenarios/name.py; ``given`` reaches the stage.
 
-    def run(name: str, timeout: float = 120.0, **given: object) -> Played:
+    ``bring={"capture": path}`` copies a folder into the scenario's own, where it may be written.
+    """
+
+    def run(
+        name: str, timeout: float = 120.0, bring: dict[str, Path] | None = None, **given: object
+    ) -> Played:
         folder = RESULTS / name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
+        for key, source in (bring or {}).items():
+            given[key] = shutil.copytree(source, folder / key)
         given = {"timeout": timeout, **{key: _plain(value) for key, value in given.items()}}
         (folder / "given.json").write_text(json.dumps(given), encoding="utf-8")
         scenario = HERE / "scenarios" / f"{name}.py"

@@ -108,7 +108,12 @@ class Stage:
         width, height = editor.spaces.active.image.size
         region = self.region(editor)
         across, up = region.view2d.view_to_region(x / width, 1.0 - y / height, clip=False)
-        return region.x + across, region.y + up
+        place = (region.x + across, region.y + up)
+        for other in editor.regions:
+            hidden = other.type != "WINDOW" and _contains(other, *place)
+            self.check(not hidden, f"({x:g}, {y:g}) of the image is covered by {other.type}")
+        self.check(_contains(region, *place), f"({x:g}, {y:g}) of the image is out of sight")
+        return place
 
     def middle(self, area: bpy.types.Area) -> tuple[int, int]:
         """The middle of an area's main region."""
@@ -179,6 +184,12 @@ class Stage:
             raise ScenarioError(message)
 
 
+def _contains(region: bpy.types.Region, x: float, y: float) -> bool:
+    """Whether a window position lies in a region; closed regions are one pixel wide."""
+    across, up = x - region.x, y - region.y
+    return region.width > 1 and 0 <= across < region.width and 0 <= up < region.height
+
+
 def load(path: Path) -> Callable[[Stage], Steps]:
     """The generator function ``scenario`` of a scenario file."""
     specification = importlib.util.spec_from_file_location(path.stem, path)
@@ -224,6 +235,7 @@ def play(path: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parent))
     bpy.context.preferences.view.show_splash = False
     arguments = sys.argv[sys.argv.index("--") + 1 :]
     play(Path(arguments[0]), Path(arguments[1]))

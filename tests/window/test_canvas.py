@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def test_clicks_land_on_the_image_pixel(canvas):
 def test_screenshots_show_the_window(canvas):
     assert [shot.name for shot in canvas.shots()] == ["01_image.png", "02_end.png"]
     pixels = np.asarray(Image.open(canvas.shots()[0]).convert("RGB"))
-    assert pixels.shape == (900, 1400, 3)
+    assert pixels.shape == (1050, 1680, 3)
     # The colour grid is vivid, Blender's own greys are not.
     vivid = (pixels.max(axis=2).astype(int) - pixels.min(axis=2)) > 60
     assert vivid[:, :700].mean() > 0.2
@@ -96,3 +97,19 @@ def test_a_room_with_a_mount_below_is_not_deleted(room, monkeypatch):
     with pytest.raises(blender_room.RoomError, match="is mounted"):
         blender_room.remove(room)
     assert blender_room.is_ready(room)
+
+
+def test_mounts_are_found_also_below_names_with_spaces(room, tmp_path):
+    shared = tmp_path / "räume mit leerzeichen"
+    shared.mkdir()
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import private_mounts, pathlib; "
+    code += "print(private_mounts.mounts_below(pathlib.Path(sys.argv[2])))"
+    scripts = str(blender_room.ROOT / "scripts")
+    look = f'mount -t tmpfs none "$2/innen" && "$0" -c "{code}" "$1" "$2"'
+    (shared / "innen").mkdir()
+    command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", look]
+    answer = subprocess.run(
+        [*command, sys.executable, scripts, str(shared)], capture_output=True, text=True
+    )
+    assert answer.stdout.strip() == str([str(shared / "innen")]), answer.stderr
+    assert blender_room.mounts_below(shared) == []
