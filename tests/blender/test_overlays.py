@@ -32,8 +32,35 @@ def answered(addon, tmp_path):
     return capture
 
 
+@pytest.fixture(scope="session")
+def let_go(in_gpu):
+    """Binds a texture that is never freed in place of the last one that was drawn with.
+
+    Without a window the next file is loaded while no drawing context is active, and Blender 5.2
+    then keeps a pointer to a bound texture that the file took with it. Older versions make a new
+    context for every drawing.
+    """
+    import gpu
+    from gpu_extras.batch import batch_for_shader
+
+    if not hasattr(gpu, "init"):
+        return lambda: None
+
+    kept = in_gpu(lambda: gpu.types.GPUTexture((1, 1)))
+
+    def bind():
+        shader = gpu.shader.from_builtin("IMAGE")
+        outside = [(-9, -9), (-8, -9), (-9, -8)]
+        batch = batch_for_shader(shader, "TRIS", {"pos": outside, "texCoord": outside})
+        shader.bind()
+        shader.uniform_sampler("image", kept)
+        batch.draw(shader)
+
+    return bind
+
+
 @pytest.fixture
-def picture(in_gpu, request):
+def picture(in_gpu, let_go, request):
     """``picture(draw)``: what `draw` paints on black, [h, w, 3] bytes, first row on top."""
 
     def take(draw, projection=None):
@@ -48,6 +75,7 @@ def picture(in_gpu, request):
                     gpu.matrix.load_matrix(Matrix.Identity(4))
                     gpu.matrix.load_projection_matrix(projection or pixel_projection())
                     draw()
+                    let_go()
                 found = buffer.read_color(0, 0, WIDTH, HEIGHT, 4, 0, "UBYTE")
             found.dimensions = WIDTH * HEIGHT * 4
             pixels = np.array(found, dtype=np.uint8).reshape(HEIGHT, WIDTH, 4)[::-1, :, :3]
