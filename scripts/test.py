@@ -62,7 +62,7 @@ def lint(_: list[str]) -> Outcome:
 def engine(extra: list[str]) -> Outcome:
     """Everything that needs no Blender."""
     python = str(environments.engine_python())
-    parts = ["tests/capture", "tests/core", "tests/engine"]
+    parts = ["tests/capture", "tests/core", "tests/engine", "tests/scripts"]
     return run("engine", [python, "-m", "pytest", *parts, *extra])
 
 

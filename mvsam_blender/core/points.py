@@ -129,7 +129,7 @@ def _trusted(index: int, pointmap: Pointmap, min_confidence: float) -> PointClou
         row=row.astype(np.int32),
         column=column.astype(np.int32),
         views=(pointmap.view,),
-        grids=((known.shape[0], known.shape[1]),),
+        grids=((pointmap.points.shape[0], pointmap.points.shape[1]),),
     )
 
 
