@@ -238,9 +238,10 @@ def test_every_reason_says_what_to_do():
         PhotoFacts("a", features=3),
         PhotoFacts("a", features=900, matches=4),
         PhotoFacts("a", features=900, matches=40),
+        PhotoFacts("a", features=900, matches=40, agreement=0.01),
     )
     said = [reason(photo, fact) for fact in facts]
-    assert len(set(said)) == 5
+    assert len(set(said)) == 6
     assert "100 x 80" in said[0]
     assert "damaged" in said[1]
     assert all(sentence.endswith(".") or sentence.endswith(").") for sentence in said)

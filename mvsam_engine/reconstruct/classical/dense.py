@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -60,7 +60,7 @@ class Dense:
         """Read and correct the photos of a sparse model.
 
         Args:
-            model: cameras and points, already in the final world frame.
+            model: cameras and points, of roughly unit size.
             read_photo: gives the upright photo [H, W, 3] uint8 RGB of a camera.
             options: what the person chose.
             progress: told every finished photo.
@@ -106,14 +106,24 @@ class Dense:
         back = [j for j, sources in enumerate(self.sources) if index in sources]
         return sorted({*self.sources[index], *back})
 
-    def pointmaps(self, found: list[DepthMap]) -> Iterator[Pointmap]:
-        """Pointmaps on the photos' own grids, one by one."""
-        self.progress.stage("Filling", len(self.views))
-        for view, depth_map in zip(self.views, found, strict=True):
-            complete = depth_map
+    def pointmaps(
+        self, found: list[DepthMap], indices: list[int], cameras: tuple[Camera, ...], scale: float
+    ) -> Iterator[Pointmap]:
+        """Pointmaps on the photos' own grids, one by one.
+
+        Args:
+            found: what `compare` gave.
+            indices: the views that are trusted.
+            cameras: of those views, in the final world frame.
+            scale: from the lengths of this step to those of the final frame.
+        """
+        self.progress.stage("Filling", len(indices))
+        for index, camera in zip(indices, cameras, strict=True):
+            view, depth_map = self.views[index], found[index]
             if self.options.fill and (depth_map.depth > 0).sum() >= LEAST_MEASURED:
-                complete = fill(depth_map, view.guide)
-            yield to_pointmap(view, complete)
+                depth_map = fill(depth_map, view.guide)
+            depth_map = replace(depth_map, depth=depth_map.depth * np.float32(scale))
+            yield to_pointmap(replace(view, camera=camera), depth_map)
             self.progress.step()
 
 

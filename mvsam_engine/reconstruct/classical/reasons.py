@@ -37,6 +37,11 @@ def reason(photo: Photo, facts: PhotoFacts | None) -> str:
             "It shows nothing that another photo shows. "
             "Add photos from viewpoints between it and the others."
         )
+    if facts.agreement is not None:
+        return (
+            "Its place contradicts the other photos in depth, so it is probably wrong (repeated "
+            "patterns do this). Add photos from viewpoints between it and the others."
+        )
     return (
         "Too little of it is also seen in the placed photos to tell where it was taken. "
         "Add photos from viewpoints between it and the others."

@@ -72,12 +72,15 @@ class PhotoFacts:
         features: number of SIFT features; -1 when the photo could not be read.
         matches: verified matches with the photo that fits best.
         error: why the photo could not be read, "" otherwise.
+        agreement: share of its pixels whose depth other photos confirm, None when it was not
+            placed.
     """
 
     view: str
     features: int = 0
     matches: int = 0
     error: str = ""
+    agreement: float | None = None
 
 
 def save_facts(facts: list[PhotoFacts], folder: Path) -> None:
