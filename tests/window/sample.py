@@ -30,6 +30,11 @@ def true_mask(name: str, view: str) -> np.ndarray:
         return np.asarray(image) > 127
 
 
+def best_view(name: str, views: list[str]) -> str:
+    """The view that shows most of an object, where a person would click."""
+    return max(views, key=lambda view: true_mask(name, view).sum())
+
+
 def inside(name: str, view: str) -> tuple[float, float]:
     """The photo position (x, y) that lies deepest inside an object, where a person would click."""
     depth = ndimage.distance_transform_edt(true_mask(name, view))
@@ -96,9 +101,10 @@ def _pointmap(view: str, camera: Camera) -> Pointmap:
 
 
 def overlaps(capture_dir: Path, object_id: str, name: str) -> dict[str, float]:
-    """Intersection over union of an answer with the truth, per view of the capture.
+    """Intersection over union of an answer with the truth, per view that shows the object.
 
-    Views where the object is hidden count 1 when the mask is empty and 0 when it is not.
+    Views that show less than a thousandth of the photo of it are left out: there, a border of one
+    pixel decides.
     """
     capture = Capture.open(capture_dir)
     result = {}
@@ -108,6 +114,8 @@ def overlaps(capture_dir: Path, object_id: str, name: str) -> dict[str, float]:
             answer = np.asarray(image)
         assert set(np.unique(answer)) <= {0, 255}
         truth = true_mask(name, camera.view)
-        union = ((answer > 0) | truth).sum()
-        result[camera.view] = float(((answer > 0) & truth).sum() / union) if union else 1.0
+        if truth.mean() < 0.001:
+            continue
+        common = ((answer > 0) & truth).sum()
+        result[camera.view] = float(common / ((answer > 0) | truth).sum())
     return result

@@ -41,7 +41,7 @@ def scenario(stage):
 
     # A click that says: not this.
     yield from stage.click(*stage.over_image(*stage.given["not_this"]), ctrl=True)
-    yield from stage.wait_until(steps.answered(), "the corrected answer", 60)
+    yield from stage.wait_until(steps.answered(), "the corrected answer", 120)
     stage.report["two"] = state()
     stage.report["included"] = [p.include for p in steps.active_object().prompts]
     yield from stage.shot("corrected")
@@ -63,7 +63,7 @@ def scenario(stage):
 
     # Another object, by Shift+click.
     yield from stage.click(*stage.over_image(*stage.given["second"]), shift=True)
-    yield from stage.wait_until(steps.answered(1), "the second object", 60)
+    yield from stage.wait_until(steps.answered(1), "the second object", 120)
     stage.report["second_object"] = state()
     stage.report["second_id"] = steps.settings().objects[1].object_id
     yield from stage.shot("two_objects")
