@@ -24,6 +24,7 @@ from mvsam_engine.reconstruct.classical.matching import (
     select_pairs,
     verify,
 )
+from mvsam_engine.reconstruct.classical.reasons import FEW_MATCHES
 from mvsam_engine.reconstruct.classical.sfm_job import PhotoFacts, Said, SfmJob, save_facts
 from mvsam_engine.reconstruct.classical.sparse import SparseModel, save_model
 from mvsam_engine.reconstruct.classical.support import (
@@ -40,9 +41,6 @@ FEW_PHOTOS = 12
 WELL_SUPPORTED = 0.9
 # Least angle in degrees of the starting pair: usual photos, then photos side by side.
 START_ANGLES = (8.0, 2.0)
-
-# Verified matches with the best neighbour that a photo needs to have a chance.
-LEAST_MATCHES = 15
 
 Say = Callable[[Said], None]
 
@@ -71,7 +69,7 @@ class _Best:
 
 def connected(facts: list[PhotoFacts]) -> int:
     """How many photos show something that another photo shows, so could be placed."""
-    return sum(fact.matches >= LEAST_MATCHES for fact in facts)
+    return sum(fact.matches >= FEW_MATCHES for fact in facts)
 
 
 def run(job: SfmJob, say: Say) -> None:
@@ -90,34 +88,38 @@ def run(job: SfmJob, say: Say) -> None:
     say(Said(stage="Matching", total=len(pairs)))
     match_pairs(matched, names, pairs, lambda count: say(Said(step=count)))
     del features
-    if not pairs:
-        return
+    if pairs:
+        say(Said(stage="Cameras", total=SEEDS + 1))
+        model = _map(job, matched, facts, lambda: say(Said(step=1)))
+        save_facts(facts, folder)
+        if model is not None:
+            save_model(model, folder)
 
-    say(Said(stage="Cameras", total=SEEDS + 1))
+
+def _map(
+    job: SfmJob, matched: Path, facts: list[PhotoFacts], step: Callable[[], None]
+) -> SparseModel | None:
+    """The best-supported model of a matched database; completes `facts`."""
+    folder, count = Path(job.folder), len(job.photos)
     best = _Best(job)
     for number in range(SEEDS):
-        if number and len(job.photos) > FEW_PHOTOS and best.placed >= connected(facts):
-            say(Said(step=1))
-            continue
-        seed = job.seed + number
-        verified = folder / f"verified{number}.db"
-        verify(matched, verified, seed)
-        note_matches(verified, facts)
-        if len(job.photos) > 2:
-            found = map_global(verified, folder / f"global{number}", seed)
-            best.offer(found, f"global, seed {seed}")
-        say(Said(step=1))
-    save_facts(facts, folder)
+        placed_all = number > 0 and best.placed >= connected(facts)
+        if count <= FEW_PHOTOS or not placed_all:
+            seed = job.seed + number
+            verified = folder / f"verified{number}.db"
+            verify(matched, verified, seed)
+            note_matches(verified, facts)
+            if count > 2:
+                found = map_global(verified, folder / f"global{number}", seed)
+                best.offer(found, f"global, seed {seed}")
+        step()
     for angle in START_ANGLES:
         if best.quality.support < WELL_SUPPORTED * connected(facts):
             output = folder / f"incremental{angle:.0f}"
-            found = map_incremental(
-                folder / "verified0.db", output, job.seed, angle, len(job.photos)
-            )
+            found = map_incremental(folder / "verified0.db", output, job.seed, angle, count)
             best.offer(found, f"incremental, {angle:.0f} degrees")
-    if best.model is not None:
-        save_model(best.model, folder)
-    say(Said(step=1))
+    step()
+    return best.model
 
 
 def _exit_with_parent() -> None:
