@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mvsam_engine.errors import SegmentationError
 
 if TYPE_CHECKING:
-    from mvsam_engine.segment.base import Segmenter
+    from mvsam_engine.segment.base import Segmenter as Segmenter
 
 # Name to module and class. `lift` is the default, because it measured best.
 SEGMENTERS: dict[str, tuple[str, str]] = {

@@ -29,6 +29,7 @@ from mvsam_engine.segment.base import (
     absent_mask,
     decode_with_progress,
     first_masks,
+    point_fit,
     probability,
     view_mask,
 )
@@ -127,7 +128,7 @@ class LiftSegmenter(Segmenter):
             self._sam, [scene.views[i] for i in asked], list(asked.values()), progress
         )
         return {
-            i: self._chosen(scene.views[i], answer, fused[i])
+            i: self._chosen(scene.views[i], answer, fused[i], hints.get(i))
             for i, answer in zip(asked, answers, strict=True)
         }
 
@@ -141,12 +142,21 @@ class LiftSegmenter(Segmenter):
         own = hint.sam_prompts(view.frame)
         return own if derived is None else joined_prompts(own, derived)
 
-    def _chosen(self, view: SceneView, answer: SamAnswer, fused: Fused) -> NDArray[np.float32]:
-        """The candidate that agrees best with the weights, or the weights themselves."""
+    def _chosen(
+        self, view: SceneView, answer: SamAnswer, fused: Fused, hint: Hints | None
+    ) -> NDArray[np.float32]:
+        """The candidate that agrees best with the weights and with the person's own points.
+
+        Where no candidate agrees with the weights, these themselves, unless a person said
+        something in this very view.
+        """
         candidates = view.frame.crop(answer.logits).reshape(len(answer.logits), -1)
         agreements = np.array([agreement(probability(c), fused) for c in candidates])
-        best = int(np.argmax(agreements + self._options.score_weight * answer.scores))
-        if agreements[best] >= self._options.least_agreement:
+        merits = agreements + self._options.score_weight * answer.scores
+        if hint is not None:
+            merits = merits + point_fit(answer.logits, hint.sam_prompts(view.frame))
+        best = int(np.argmax(merits))
+        if hint is not None or agreements[best] >= self._options.least_agreement:
             return candidates[best]
         return splat_logits(view, fused)
 

@@ -9,6 +9,8 @@ cannot be seen.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -274,6 +276,12 @@ def test_preparing_twice_is_free_until_the_cameras_change(capture: Capture, tmp_
     cameras.write_bytes(cameras.read_bytes() + b"\n")
     segmenter.prepare(capture, Recording())
     assert stages
+
+
+def test_naming_segmenters_imports_no_torch() -> None:
+    code = "import sys, mvsam_engine.segment; print('torch' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "False"
 
 
 # --- the parts --------------------------------------------------------------------------------
