@@ -220,7 +220,7 @@ def test_fill_continues_a_plane_and_keeps_what_was_measured():
     assert np.abs(filled.depth / truth - 1)[:, 50:60].max() < 0.02
     assert filled.score[known].min() == np.float32(0.9)
     assert filled.score[~known].max() <= 0.3
-    assert filled.score[30, 79] < filled.score[30, 51]
+    assert filled.score[30, 79] < filled.score[30, 52]
 
 
 def test_fill_stops_at_edges_of_the_photo():
@@ -231,6 +231,8 @@ def test_fill_stops_at_edges_of_the_photo():
     filled = fill(DepthMap(depth, (depth > 0).astype(np.float32)), guide)
     assert np.abs(filled.depth[10:50, 2:38] - 1.0).max() < 0.1
     assert np.abs(filled.depth[10:50, 42:78] - 3.0).max() < 0.3
+    # Beside the jump from one to the other nothing is sure.
+    assert filled.score[30, 39] < 0.3 * filled.score[30, 28]
 
 
 def test_small_floating_patches_are_forgotten():
