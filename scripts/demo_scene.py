@@ -108,16 +108,16 @@ def render(scene: bpy.types.Scene, path: Path, tinted: bool) -> Path:
 
 def render_object(scene: bpy.types.Scene, path: Path) -> Path:
     """Render the first object alone, as Isolate shows it."""
-    from mvsam_blender.scene.points import apply_isolation
+    from mvsam_blender.scene.points import apply_display
 
     scene.mvsam.active_object = 0
     scene.mvsam.display.isolate = True
-    apply_isolation(scene)
+    apply_display(scene)
     try:
         return render(scene, path, tinted=False)
     finally:
         scene.mvsam.display.isolate = False
-        apply_isolation(scene)
+        apply_display(scene)
 
 
 def join(halves: list[Path], path: Path) -> None:

@@ -23,6 +23,7 @@ _SCRUBBED_NAMES = ("VIRTUAL_ENV", "OCIO")
 _SCRUBBED_PREFIX = "PYTHON"
 
 _TAIL_BYTES = 16 * 1024
+_LOG_LIMIT = 4 * 1024 * 1024
 _LAST_LINES = 12
 
 
@@ -69,6 +70,8 @@ class EngineProcess:
     def _start(self, command: list[str]) -> subprocess.Popen[bytes]:
         try:
             self.log.parent.mkdir(parents=True, exist_ok=True)
+            if self.log.is_file() and self.log.stat().st_size > _LOG_LIMIT:
+                self.log.replace(self.log.with_name(f"{self.log.name}.old"))
             with self.log.open("ab") as log:
                 self._log_start = log.seek(0, os.SEEK_END)
                 return subprocess.Popen(

@@ -55,6 +55,7 @@ def load_capture(context: bpy.types.Context, capture_dir: str) -> None:
     if reconstruction is not None:
         _place_reconstruction(scene, capture, reconstruction, photo_images)
     _place_objects(scene, capture, adopt_all=other or not settings.objects)
+    points.apply_display(scene)
     session().stamp += 1
 
 
@@ -107,7 +108,7 @@ def place_answer(
         item.answered = stored.answered
         _book_scores(item, stored)
     images.place_masks(scene, capture, stored.id, item.name)
-    points.apply_isolation(scene)
+    points.apply_display(scene)
     session().stamp += 1
 
 

@@ -54,6 +54,7 @@ def start_segment(scene: bpy.types.Scene, item: MVSAM_PG_object, quiet: bool = F
         )
     root = _root(scene)
     withdraw(item.object_id)
+    _interrupt_preparation()
     params = SegmentParams(str(root), objects.request_json(item))
     return _ask(params, Job("segment", str(root), item.object_id, item.revision, quiet))
 
@@ -88,6 +89,15 @@ def withdraw(object_id: str) -> None:
         client.cancel(request)
 
 
+def _interrupt_preparation() -> None:
+    """Let a click overtake the getting ready: its own photo comes first, the others follow."""
+    client = session().client
+    for request, job in session().jobs.items():
+        if job.kind == "prepare" and not job.superseded and client is not None:
+            job.superseded = True
+            client.cancel(request)
+
+
 def cancel_all() -> int:
     """Cancel everything that a person started; how many requests that were."""
     client = session().client
@@ -104,8 +114,7 @@ def show_progress() -> None:
     if job is None:
         redraw.show_status(None)
         return
-    count = f" {job.done}/{job.total}" if job.total else ""
-    redraw.show_status(f"MV-SAM: {job.stage or job.kind.title()}{count}   (Cancel in the sidebar)")
+    redraw.show_status(f"MV-SAM: {job.title}   (Cancel in the sidebar)")
 
 
 def _ask(params: RequestParams, job: Job) -> int:

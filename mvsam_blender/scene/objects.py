@@ -89,7 +89,7 @@ def remove(scene: bpy.types.Scene, item: MVSAM_PG_object) -> None:
     settings.active_object = min(settings.active_object, len(settings.objects) - 1)
     if cloud is not None:
         groups.update_owner(cloud, [o.object_id for o in settings.objects])
-    points.apply_isolation(scene)
+    points.apply_display(scene)
 
 
 def follow_new_name(scene: bpy.types.Scene, item: MVSAM_PG_object) -> None:

@@ -56,9 +56,12 @@ def points_modifier(item: bpy.types.Object) -> bpy.types.NodesModifier | None:
     return next((m for m in item.modifiers if m.type == "NODES" and m.node_group == group), None)
 
 
-def apply_isolation(scene: bpy.types.Scene) -> None:
-    """Let the rendered points follow Isolate, its threshold and the active object."""
+def apply_display(scene: bpy.types.Scene) -> None:
+    """Let the points follow the display settings: Isolate, its threshold, the active object."""
     item = points_object(scene)
+    if item is not None:
+        # Blender would draw every vertex as a black dot over our coloured points.
+        item.display_type = "BOUNDS" if scene.mvsam.display.show_points else "TEXTURED"
     modifier = points_modifier(item) if item is not None else None
     if modifier is None:
         return

@@ -28,23 +28,23 @@ def _redraw(_self: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
                 area.tag_redraw()
 
 
-def _renamed(item: "MVSAM_PG_object", context: bpy.types.Context) -> None:
+def _renamed(item: "MVSAM_PG_object", _context: bpy.types.Context) -> None:
     from . import objects
 
-    objects.follow_new_name(context.scene, item)
+    objects.follow_new_name(item.id_data, item)
 
 
-def _isolation_changed(_self: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
+def _points_changed(settings: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
     from . import points
 
-    points.apply_isolation(context.scene)
-    _redraw(_self, context)
+    points.apply_display(settings.id_data)
+    _redraw(settings, context)
 
 
-def _photo_changed(_self: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
+def _photo_changed(settings: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
     from . import redraw
 
-    redraw.show_photo(context.scene)
+    redraw.show_photo(settings.id_data)
 
 
 class MVSAM_PG_photo(bpy.types.PropertyGroup):
@@ -115,7 +115,7 @@ class MVSAM_PG_display(bpy.types.PropertyGroup):
         name="Colored Points",
         description="Draw the points in their photo's colors (Solid view shows none by itself)",
         default=True,
-        update=_redraw,
+        update=_points_changed,
     )
     point_size: FloatProperty(
         name="Point Size", default=3.0, min=1.0, max=20.0, subtype="PIXEL", update=_redraw
@@ -129,7 +129,7 @@ class MVSAM_PG_display(bpy.types.PropertyGroup):
     isolate: BoolProperty(
         name="Isolate",
         description="Show only the points of the active object; nothing is deleted",
-        update=_isolation_changed,
+        update=_points_changed,
     )
     threshold: FloatProperty(
         name="Threshold",
@@ -138,7 +138,7 @@ class MVSAM_PG_display(bpy.types.PropertyGroup):
         min=0.0,
         max=1.0,
         subtype="FACTOR",
-        update=_isolation_changed,
+        update=_points_changed,
     )
 
 
@@ -175,7 +175,7 @@ class MVSAM_PG_scene(bpy.types.PropertyGroup):
     photos: CollectionProperty(type=MVSAM_PG_photo)
     active_photo: IntProperty(name="Active Photo", update=_photo_changed)
     objects: CollectionProperty(type=MVSAM_PG_object)
-    active_object: IntProperty(name="Active Object", update=_isolation_changed)
+    active_object: IntProperty(name="Active Object", update=_points_changed)
     auto: BoolProperty(
         name="Segment After Each Click",
         description="Start segmenting by itself when prompts change",

@@ -60,9 +60,14 @@ def push_undo(message: str) -> None:
 
 def why_busy() -> str:
     """A sentence when data cannot be changed now, "" when it can."""
-    if bpy.context.mode.startswith(_BUSY_MODES):
+    windows = bpy.context.window_manager.windows
+    modes = [bpy.context.mode]
+    for window in windows:
+        with bpy.context.temp_override(window=window):
+            modes.append(bpy.context.mode)
+    if any(mode.startswith(_BUSY_MODES) for mode in modes):
         return "A result has come; it is shown when you return to Object Mode."
-    for window in bpy.context.window_manager.windows:
+    for window in windows:
         for operator in window.modal_operators:
             if operator.bl_idname.startswith(_BUSY_OPERATORS):
                 return "A result has come; it is shown when you have finished what you are doing."

@@ -25,6 +25,15 @@ from ..core.prompts import Revisions
 
 JobKind = Literal["reconstruct", "prepare", "segment", "delete", "doctor"]
 
+# Until the engine says which stage it is at.
+_TITLES: dict[JobKind, str] = {
+    "reconstruct": "Starting to reconstruct",
+    "prepare": "Getting ready for clicks",
+    "segment": "Segmenting",
+    "delete": "Removing",
+    "doctor": "Checking the engine",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
@@ -68,6 +77,12 @@ class Job:
     done: int = 0
     total: int = 0
     began: float = field(default_factory=time.monotonic)
+
+    @property
+    def title(self) -> str:
+        """What is being done, with its count, for panel and status bar."""
+        name = self.stage or _TITLES[self.kind]
+        return f"{name} {self.done} / {self.total}" if self.total else name
 
 
 @dataclass(frozen=True, slots=True)

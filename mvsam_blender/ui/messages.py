@@ -33,7 +33,7 @@ def draw_message(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
     box = layout.box()
     box.alert = message.level == "ERROR"
     column = box.column(align=True)
-    lines = textwrap.wrap(message.text, _characters(context))
+    lines = textwrap.wrap(message.text, _characters(context), break_on_hyphens=False)
     for index, line in enumerate(lines):
         row = column.row()
         row.label(text=line, icon=_ICONS[message.level] if index == 0 else "BLANK1")
@@ -48,14 +48,12 @@ def draw_progress(layout: bpy.types.UILayout) -> None:
     job = session().leading_job()
     if job is None:
         return
-    name = job.stage or {"prepare": "Getting ready for clicks"}.get(job.kind, "Starting")
-    count = f" {job.done} / {job.total}" if job.total else ""
     row = layout.row(align=True)
-    row.progress(factor=job.done / job.total if job.total else 0.0, text=name + count)
+    row.progress(factor=job.done / job.total if job.total else 0.0, text=job.title)
     row.operator("mvsam.cancel", text="", icon="X")
 
 
 def _characters(context: bpy.types.Context) -> int:
-    """How many characters fit beside an icon into the region."""
+    """How many characters fit between an icon and a button into the region."""
     scale = context.preferences.system.ui_scale
-    return max(24, int((context.region.width / scale - 70) / 6.5)) if context.region else 60
+    return max(20, int((context.region.width / scale - 110) / 6.3)) if context.region else 60

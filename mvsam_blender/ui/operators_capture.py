@@ -56,7 +56,7 @@ class MVSAM_OT_import_photos(bpy.types.Operator):
         for photo in new:
             item = settings.photos.add()
             item.view, item.file = photo.stem, str(photo)
-        text = f"{len(new)} photos will be brought into {settings.capture_dir}."
+        text = f"{len(new)} photos will be brought into {Path(settings.capture_dir).name!r}."
         session().tell(text)
         self.report({"INFO"}, text)
         redraw.redraw_all()
