@@ -94,11 +94,6 @@ class EngineProcess:
         """Process id."""
         return self._process.pid
 
-    @property
-    def alive(self) -> bool:
-        """Whether the process still runs."""
-        return self._process.poll() is None
-
     def send(self, line: bytes) -> None:
         """Write one line; a dead engine is noticed by `receive`, not here."""
         try:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 from mvsam_engine.capture import Prompt, SceneObject
 
@@ -30,17 +29,6 @@ class Revisions:
         self.observe(object_id, current)
         self._highest[object_id] += 1
         return self._highest[object_id]
-
-
-def with_prompt(item: SceneObject, prompt: Prompt, revision: int) -> SceneObject:
-    """The object with one prompt more."""
-    return replace(item, prompts=(*item.prompts, prompt), revision=revision)
-
-
-def without_prompt(item: SceneObject, index: int, revision: int) -> SceneObject:
-    """The object without its prompt number `index`."""
-    kept = item.prompts[:index] + item.prompts[index + 1 :]
-    return replace(item, prompts=kept, revision=revision)
 
 
 def nearest_prompt(

@@ -15,7 +15,7 @@ from .props import MVSAM_PG_object
 from .session import session
 
 _BUSY_SECONDS = 0.05
-_IDLE_SECONDS = 0.25
+_IDLE_SECONDS = 0.1
 
 
 def finish(request: int) -> None:

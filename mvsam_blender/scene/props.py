@@ -17,15 +17,20 @@ from bpy.props import (
 )
 
 
-def _redraw(_self: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
+def _redraw(_self: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
     """Show a changed setting at once."""
+    from . import redraw
+
+    redraw.redraw_all()
+
+
+def _recolor(_self: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
+    """Show a setting that changes which points are drawn, or their colours."""
+    from . import redraw
     from .session import session
 
     session().stamp += 1
-    for window in context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type in {"VIEW_3D", "IMAGE_EDITOR"}:
-                area.tag_redraw()
+    redraw.redraw_all()
 
 
 def _renamed(item: "MVSAM_PG_object", _context: bpy.types.Context) -> None:
@@ -38,7 +43,7 @@ def _points_changed(settings: bpy.types.PropertyGroup, context: bpy.types.Contex
     from . import points
 
     points.apply_display(settings.id_data)
-    _redraw(settings, context)
+    _recolor(settings, context)
 
 
 def _photo_changed(settings: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
@@ -93,10 +98,10 @@ class MVSAM_PG_object(bpy.types.PropertyGroup):
         min=0,
         max=1,
         default=(1.0, 0.55, 0.1),
-        update=_redraw,
+        update=_recolor,
     )
     visible: BoolProperty(
-        name="Show", description="Show its masks and points", default=True, update=_redraw
+        name="Show", description="Show its masks and points", default=True, update=_recolor
     )
     revision: IntProperty(description="Changes with every change of the prompts")
     answered: IntProperty(description="The revision that the weights on the points answer")
@@ -121,7 +126,7 @@ class MVSAM_PG_display(bpy.types.PropertyGroup):
         name="Point Size", default=3.0, min=1.0, max=20.0, subtype="PIXEL", update=_redraw
     )
     tint_objects: BoolProperty(
-        name="Tint Objects", description="Mix in the objects' colors", default=True, update=_redraw
+        name="Tint Objects", description="Mix in the objects' colors", default=True, update=_recolor
     )
     show_masks: BoolProperty(
         name="Masks", description="Tint the object in the photo", default=True, update=_redraw

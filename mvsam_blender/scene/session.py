@@ -7,7 +7,6 @@ There is one `Session`, made by `register` and kept on Blender's window manager 
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,7 +63,6 @@ class Job:
         stage: what the engine is at.
         done: finished units of the stage.
         total: units of the stage, 0 when not known.
-        began: monotonic seconds.
     """
 
     kind: JobKind
@@ -76,7 +74,6 @@ class Job:
     stage: str = ""
     done: int = 0
     total: int = 0
-    began: float = field(default_factory=time.monotonic)
 
     @property
     def title(self) -> str:

@@ -12,6 +12,7 @@ from gpu_extras.batch import batch_for_shader
 
 from mvsam_engine.capture.conventions import pixels_to_uv
 
+from ..core.prompts import is_pending
 from ..scene import images, objects
 from ..scene.props import MVSAM_PG_object
 from ..scene.session import PendingMask, session
@@ -146,6 +147,7 @@ class ImageOverlay:
         item, photo = objects.active(scene), find_photo(scene, view)
         if item is None or photo is None or not item.visible:
             return
+        pending = is_pending(objects.to_scene_object(item))
         for prompt in objects.prompts_of(item):
             if prompt.view != view:
                 continue
@@ -153,7 +155,7 @@ class ImageOverlay:
                 to_region(*(float(c) for c in pixels_to_uv(xy, photo.width, photo.height)))
                 for xy in prompt.xy
             ]
-            draw_mark(prompt, corners, item.answered != item.revision, scale)
+            draw_mark(prompt, corners, pending, scale)
 
 
 def _has_masks(item: MVSAM_PG_object) -> bool:

@@ -6,6 +6,7 @@ The same panels stand in the 3D Viewport and in the Image Editor.
 
 import bpy
 
+from ..core.prompts import is_pending
 from ..scene import objects
 from ..scene.attributes import weight_spec
 from ..scene.session import session
@@ -39,7 +40,7 @@ class MVSAM_UL_objects(bpy.types.UIList):
         row.prop(item, "name", text="", emboss=False)
         count = row.row()
         count.alignment = "RIGHT"
-        if item.prompts and item.answered != item.revision:
+        if is_pending(objects.to_scene_object(item)):
             count.label(text="pending", icon="SORTTIME")
         elif item.answered:
             count.label(text=f"{_short(item.point_count)}  {item.lowest_confidence:.0%}")

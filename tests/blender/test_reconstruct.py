@@ -33,7 +33,7 @@ def test_photos_that_show_nothing_in_common_are_refused_in_words(session, tmp_pa
     folder = tmp_path / "photos"
     folder.mkdir()
     for name in "ab":
-        noise = rng.integers(0, 255, (90, 120, 3), dtype=np.uint8)
+        noise = rng.integers(0, 255, (240, 320, 3), dtype=np.uint8)
         (folder / f"{name}.png").write_bytes(synthetic.png_bytes(noise))
     bpy.ops.mvsam.import_photos(directory=str(folder), capture_dir=str(tmp_path / "capture"))
     with pytest.raises(RuntimeError) as raised:
