@@ -16,7 +16,7 @@ from mvsam_engine.progress import Progress
 from mvsam_engine.segment.frame import CELL, MASK_SIDE
 from mvsam_engine.segment.hints import Hints, gather_hints
 from mvsam_engine.segment.masks import drop_specks
-from mvsam_engine.segment.sam import SINGLE, Sam, SamAnswer, SamPrompts
+from mvsam_engine.segment.sam import FIRST_CHOICE, SINGLE, Sam, SamAnswer, SamPrompts
 from mvsam_engine.segment.scene import SceneView, load_views
 from mvsam_engine.segment.visibility import VisibilityTables
 
@@ -24,6 +24,10 @@ OnView = Callable[[ViewMask], None]
 
 # With this many points, or a box or mask, SAM's single-mask output is the trained choice.
 UNAMBIGUOUS_POINTS = 3
+
+# A larger mask is taken when SAM's score of it is lower by no more than this. Measured with one
+# click a view (4 seeds): espresso 0.58 to 0.66, robot 0.55 to 0.76, kitchen 0.46 to 0.73 mean IoU.
+WHOLE_MARGIN = 0.1
 
 # Logits of cells without the object: far enough from 0 that interpolation stays negative.
 ABSENT_LOGIT = -10.0
@@ -146,14 +150,19 @@ def first_masks(
 def likely_choice(answer: SamAnswer, prompts: SamPrompts) -> int:
     """Row of the mask to take when nothing but SAM and the prompts can tell.
 
-    The single mask for clear prompts and the best-scored choice otherwise, as in SAM's own ONNX
-    export; but any mask that more of the points agree with comes first.
+    First come the masks that most points agree with. Among them, for clear prompts, SAM's single
+    mask; else the largest of the three choices that SAM scores nearly as high as the best: a
+    click means the object more often than its part.
     """
     fits = point_fit(answer.logits, prompts)
-    preferred = answer.scores.copy()
+    fitting = fits >= fits.max()
     clear = prompts.box is not None or prompts.mask is not None
-    preferred[SINGLE] += 1.0 if clear or len(prompts.points) >= UNAMBIGUOUS_POINTS else -1.0
-    return max(range(len(fits)), key=lambda row: (fits[row], preferred[row]))
+    clear = clear or len(prompts.points) >= UNAMBIGUOUS_POINTS
+    if fitting[SINGLE] and (clear or not fitting[FIRST_CHOICE:].any()):
+        return SINGLE
+    scores = np.where(fitting, answer.scores, -np.inf)[FIRST_CHOICE:]
+    areas = (answer.logits[FIRST_CHOICE:] > 0).sum(axis=(1, 2))
+    return FIRST_CHOICE + int(np.where(scores >= scores.max() - WHOLE_MARGIN, areas, -1).argmax())
 
 
 def point_fit(logits: NDArray[np.float32], prompts: SamPrompts) -> NDArray[np.float64]:
