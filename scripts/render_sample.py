@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-REMEDY = "Install it into this Python with: python -m pip install {}"
+REMEDY = "Install it into this Python with: python -m pip install '{}'"
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -38,26 +38,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("out", type=Path, help="folder to write photos/ and truth/ into")
     parser.add_argument("--views", type=int, default=20, help="number of photos")
     parser.add_argument("--size", type=parse_size, default=(1024, 768), help="WIDTHxHEIGHT")
-    parser.add_argument("--samples", type=int, default=64, help="Cycles samples per pixel")
+    parser.add_argument("--samples", type=int, default=12, help="Cycles samples per pixel")
     parser.add_argument("--seed", type=int, default=0, help="0 is the composed scene")
     parser.add_argument("--only", type=int, nargs="*", help="render only these views (previews)")
     return parser.parse_args()
-
-
-def save_masks(folder: Path, view: str, index: object, names: dict[str, int]) -> list[str]:
-    """Write one 8-bit mask per object; returns the names of the objects in sight."""
-    import numpy as np
-    from PIL import Image
-
-    seen = []
-    for name, number in names.items():
-        mask = np.where(index == number, 255, 0).astype(np.uint8)
-        path = folder / name / f"{view}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(mask, mode="L").save(path, optimize=True)
-        if mask.any():
-            seen.append(name)
-    return seen
 
 
 def render(arguments: argparse.Namespace) -> None:
@@ -88,7 +72,7 @@ def render(arguments: argparse.Namespace) -> None:
         camera.aim(device, pose)
         with tempfile.TemporaryDirectory() as scratch:
             index, depth = camera.measure(Path(scratch))
-        seen = save_masks(truth / "masks", view, index, names)
+        seen = camera.save_masks(truth / "masks", view, index, names)
         np.savez_compressed(truth / "depth" / f"{view}.npz", depth=depth.astype(np.float16))
         camera.take_photo(shot, photos / f"{view}.jpg", number)
         hidden = ", ".join(sorted(set(names) - set(seen))) or "none"

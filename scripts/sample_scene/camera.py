@@ -187,3 +187,26 @@ def _render_pass(name: str, scratch: Path, percentage: int) -> np.ndarray:
     bpy.data.images.remove(image)
     path.unlink()
     return plane.copy()
+
+
+def save_masks(folder: Path, view: str, index: np.ndarray, names: dict[str, int]) -> list[str]:
+    """Write ``folder/<object>/<view>.png`` for every object, all black where it is hidden.
+
+    Args:
+        folder: Where the masks go.
+        view: Name of the view.
+        index: Object index of each pixel, uint8 [height, width].
+        names: Object name to its index.
+
+    Returns:
+        Names of the objects in sight.
+    """
+    seen = []
+    for name, number in names.items():
+        mask = np.where(index == number, 255, 0).astype(np.uint8)
+        path = folder / name / f"{view}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(mask).save(path, optimize=True)
+        if mask.any():
+            seen.append(name)
+    return seen

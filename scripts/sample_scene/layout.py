@@ -61,8 +61,8 @@ def place_objects(seed: int) -> dict[str, int]:
         spot = spots["bowl"] if name == "apple" else spots[name]
         height = room.TABLE_HEIGHT + (0.002 if _on_cloth(spot) else 0.0)
         if name == "apple":
-            spot, height = Spot(spot.x - 0.012, spot.y - 0.022, 70), height + 0.062
-        tilt = 0.35 if name == "apple" else 0.0
+            spot, height = Spot(spot.x + 0.004, spot.y - 0.006, 70), height + 0.075
+        tilt = 0.28 if name == "apple" else 0.0
         _stand(build(rng), spot, height, indices[name], tilt)
     _fill_bowl(rng, spots["bowl"])
     return indices
@@ -104,12 +104,14 @@ def _stand(
 
 
 def _fill_bowl(rng: np.random.Generator, bowl: Spot) -> None:
-    height = room.TABLE_HEIGHT + 0.024
-    for kind, angle, tilt in (("orange", 20, 0.3), ("lemon", 155, 1.25), ("orange", 255, 0.9)):
-        x = bowl.x + 0.044 * math.cos(math.radians(angle))
-        y = bowl.y + 0.044 * math.sin(math.radians(angle))
-        lift = 0.016 if kind == "lemon" else 0.0
-        _stand(props.loose_fruit(rng, kind), Spot(x, y, angle), height + lift, 0, tilt=tilt)
+    """Three fruits side by side on the curve of the bowl; the apple rests on them."""
+    places = (("orange", 20, 0.3, 0.056), ("lemon", 137, 1.45, 0.052), ("orange", 255, 0.9, 0.056))
+    for kind, angle, tilt, height in places:
+        x = bowl.x + 0.042 * math.cos(math.radians(angle))
+        y = bowl.y + 0.042 * math.sin(math.radians(angle))
+        # The tilt is about the fruit's local X: this turn lays a lemon along the rim.
+        spot = Spot(x, y, angle + 180.0)
+        _stand(props.loose_fruit(rng, kind), spot, room.TABLE_HEIGHT + 0.002 + height, 0, tilt)
 
 
 def camera_path(seed: int, count: int) -> list[np.ndarray]:

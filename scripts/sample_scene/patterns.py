@@ -103,7 +103,7 @@ def stretched_noise(
     rng: np.random.Generator, height: int, width: int, cells: tuple[int, int]
 ) -> np.ndarray:
     """Blurred random values with ``cells`` (rows, columns) blobs: float64 [height, width]."""
-    coarse = Image.fromarray(rng.random(cells).astype(np.float32), mode="F")
+    coarse = Image.fromarray(rng.random(cells).astype(np.float32))
     image = coarse.resize((width, height), Image.Resampling.BICUBIC)
     return np.asarray(image, dtype=np.float64)
 

@@ -227,16 +227,16 @@ def block(rng: np.random.Generator) -> Parts:
 
 
 def loose_fruit(rng: np.random.Generator, kind: str) -> Parts:
-    """An orange or a lemon: company for the apple, without a mask of its own."""
+    """An orange or a lemon around its own centre: company for the apple, without a mask."""
     if kind == "orange":
         stops = ((0.3, "#d1690f"), (0.7, "#ee9426"))
         peel = materials.mottled("orange peel", stops, 60, Finish(0.42, bump=0.45, bump_scale=900))
-        outline = [(0.0, 0.0), (0.020, 0.005), (0.036, 0.034), (0.022, 0.063), (0.0, 0.068)]
+        outline = [(0.0, -0.032), (0.019, -0.027), (0.034, 0.0), (0.021, 0.027), (0.0, 0.032)]
     else:
         stops = ((0.3, "#d3a915"), (0.7, "#f0d04a"))
         peel = materials.mottled("lemon peel", stops, 60, Finish(0.4, bump=0.4, bump_scale=900))
-        outline = [(0.0, 0.0), (0.006, 0.003), (0.018, 0.012), (0.028, 0.038), (0.018, 0.066)]
-        outline += [(0.006, 0.076), (0.0, 0.080)]
+        outline = [(0.0, -0.040), (0.006, -0.037), (0.018, -0.028), (0.028, -0.002)]
+        outline += [(0.018, 0.026), (0.006, 0.036), (0.0, 0.040)]
     fruit = shapes.lathe(kind, shapes.round_profile(outline), 64)
     fruit.rotation_euler.z = float(rng.uniform(0, 6))
     return [_dress(fruit, peel)]
