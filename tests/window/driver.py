@@ -120,6 +120,21 @@ class Stage:
         region = self.region(area)
         return region.x + region.width // 2, region.y + region.height // 2
 
+    def visible_part(self, area: bpy.types.Area) -> tuple[int, int, int, int]:
+        """Where a screenshot shows an area's main region: left, top, right, bottom.
+
+        Screenshots count from the upper left; sidebar and toolbar lie over the region.
+        """
+        region = self.region(area)
+        left, right = region.x, region.x + region.width
+        for other in area.regions:
+            if other.type == "UI" and other.width > 1:
+                right = min(right, other.x)
+            elif other.type == "TOOLS" and other.width > 1:
+                left = max(left, other.x + other.width)
+        height = self.window.height
+        return left, height - region.y - region.height, right, height - region.y
+
     # Mouse and keyboard
 
     def move(self, x: float, y: float) -> Steps:

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import sample
+from PIL import Image
 
 # Of one piece: what a single click on it means is beyond doubt.
 OBJECT = "apple"
@@ -48,6 +50,17 @@ def test_every_photo_gets_a_camera(lived):
 def test_points_are_there(lived):
     # 8 photos of 320 x 240; at least a fifth of the pixels find a point.
     assert lived.report["points"] > 0.2 * len(VIEWS) * 320 * 240
+
+
+def test_points_are_shown_in_the_colors_of_the_photos(lived):
+    shot = next(shot for shot in lived.shots() if "reconstructed" in shot.name)
+    with Image.open(shot) as image:
+        pixels = np.asarray(image.convert("RGB").crop(lived.report["viewport"])).astype(int)
+    colored = pixels.max(axis=2) - pixels.min(axis=2) > 30
+    black = pixels.max(axis=2) < 20
+    # Black are a few lines of cameras; and all vertices, where Blender draws them itself.
+    assert colored.mean() > 0.05
+    assert colored.mean() > 3 * black.mean()
 
 
 def test_blender_stays_awake_while_the_engine_works(lived):

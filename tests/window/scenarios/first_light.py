@@ -34,6 +34,7 @@ def scenario(stage):
     yield from reconstruct(stage)
     yield from steps.view_all_points(stage)
     yield from stage.shot("reconstructed")
+    stage.report["viewport"] = stage.visible_part(stage.area("VIEW_3D"))
     cloud = steps.points()
     stage.report["points"] = len(cloud.data.vertices)
     stage.report["cameras"] = sorted(o.name for o in bpy.data.objects if o.type == "CAMERA")
