@@ -35,8 +35,8 @@ def features_of(descriptors):
 def chain(count):
     """Photos of which each shares a third of its features with the next."""
     rng = np.random.default_rng(0)
-    shared = rng.integers(0, 256, (count + 1, 30, 128)).astype(np.uint8)
-    own = rng.integers(0, 256, (count, 30, 128)).astype(np.uint8)
+    shared = rng.integers(0, 256, (count + 1, 12, 128)).astype(np.uint8)
+    own = rng.integers(0, 256, (count, 12, 128)).astype(np.uint8)
     return [features_of(np.concatenate([shared[i], shared[i + 1], own[i]])) for i in range(count)]
 
 

@@ -21,7 +21,7 @@ NEIGHBOURS = 24
 # Features of the largest scales that the quick look for neighbours compares.
 QUICK_FEATURES = 300
 # Pairs of one call of the matcher: few enough for progress, many enough to reuse its indices.
-BLOCK = 8
+BLOCK = 12
 
 Pair = tuple[int, int]
 
