@@ -7,8 +7,8 @@ import pytest
 import sample
 
 VIEWS = [f"tabletop_{number:02d}" for number in range(3, 9)]
-# Of one piece each: what a single click on them means is beyond doubt.
-FIRST, SECOND = "robot", "apple"
+# Ones that a single click settles; how well others do is measured by the benchmarks, not here.
+FIRST, SECOND = "robot", "mug"
 CLICKED = sample.best_view(FIRST, VIEWS[:-1])  # there is a next photo
 
 

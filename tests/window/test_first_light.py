@@ -8,8 +8,8 @@ import pytest
 import sample
 from PIL import Image
 
-# Of one piece: what a single click on it means is beyond doubt.
-OBJECT = "apple"
+# One that a single click settles; how well others do is measured by the benchmarks, not here.
+OBJECT = "plant"
 VIEWS = [f"tabletop_{number:02d}" for number in range(8)]
 CLICKED = sample.best_view(OBJECT, VIEWS)
 
