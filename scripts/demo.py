@@ -28,7 +28,7 @@ import environments  # noqa: E402
 
 SAMPLE = ROOT / "examples" / "tabletop" / "photos"
 # In the sample, on the side of the mug.
-SAMPLE_OBJECT, SAMPLE_CLICK = "mug", "tabletop_08:0,0:+"
+SAMPLE_OBJECT, SAMPLE_CLICK = "mug", "tabletop_07:446,462:+"
 
 # Blender versions to build the scene with, most wanted first.
 BLENDERS = ("4.5", "5.2", "4.2")
