@@ -152,18 +152,73 @@ def _draw_band(
             draw.line(points, fill=colors[0], width=max(height // 5, 3))
 
 
-def wallpaper(rng: np.random.Generator, size: int, ground: Color, motif: Color) -> np.ndarray:
-    """Hand-printed sprigs: no two of them are the same, so that a wall does not match itself."""
+def wallpaper(
+    rng: np.random.Generator, size: int, ground: Color, ink: Color, kind: int
+) -> np.ndarray:
+    """Hand-printed paper: 0 sprigs, 1 rings, 2 grasses, 3 stripes.
+
+    Every motif is drawn anew and every wall has a kind of its own: were two walls alike, photos
+    that look at opposite walls would match each other.
+    """
     image = Image.new("RGB", (size, size), ground)
     draw = ImageDraw.Draw(image)
-    step = size // 24
-    for row in range(25):
-        for column in range(25):
-            x = (column + 0.5 * (row % 2)) * step + rng.normal(0, step * 0.08)
-            y = row * step + rng.normal(0, step * 0.08)
-            _draw_sprig(draw, rng, (x, y), step, motif)
+    if kind == 3:
+        _draw_stripes(draw, rng, size, ink)
+    else:
+        painter = (_draw_sprig, _draw_rings, _draw_grass)[kind]
+        step = size // 24
+        for row in range(25):
+            for column in range(25):
+                x = (column + 0.5 * (row % 2)) * step + rng.normal(0, step * 0.08)
+                y = row * step + rng.normal(0, step * 0.08)
+                painter(draw, rng, (x, y), step, ink)
     stain = 0.94 + 0.10 * smooth_noise(rng, size, size, 9)
     return to_uint8(np.asarray(image, dtype=np.float64) * stain[..., None])
+
+
+def _draw_stripes(
+    draw: ImageDraw.ImageDraw, rng: np.random.Generator, size: int, ink: Color
+) -> None:
+    x = 0
+    while x < size:
+        width = int(rng.integers(4, size // 60))
+        draw.rectangle((x, 0, x + width, size), fill=ink)
+        x += width + int(rng.integers(size // 90, size // 24))
+
+
+def _draw_rings(
+    draw: ImageDraw.ImageDraw,
+    rng: np.random.Generator,
+    at: tuple[float, float],
+    step: int,
+    ink: Color,
+) -> None:
+    (x, y), radius = at, step * rng.uniform(0.16, 0.34)
+    for share in rng.uniform(0.2, 1.0, 3):
+        r = radius * share
+        width = int(rng.integers(2, max(step // 16, 4)))
+        draw.ellipse((x - r, y - r, x + r, y + r), outline=ink, width=width)
+    turn, far = rng.uniform(0, 2 * np.pi), radius * 1.4
+    dot = step * rng.uniform(0.03, 0.07)
+    u, v = x + far * np.cos(turn), y + far * np.sin(turn)
+    draw.ellipse((u - dot, v - dot, u + dot, v + dot), fill=ink)
+
+
+def _draw_grass(
+    draw: ImageDraw.ImageDraw,
+    rng: np.random.Generator,
+    at: tuple[float, float],
+    step: int,
+    ink: Color,
+) -> None:
+    x, y = at
+    for _ in range(int(rng.integers(3, 7))):
+        lean, length = rng.normal(0, 0.5), step * rng.uniform(0.25, 0.6)
+        tip = (x + length * np.sin(lean), y + step * 0.3 - length * np.cos(lean))
+        draw.line([(x, y + step * 0.3), tip], fill=ink, width=max(step // 30, 2))
+        seed = step * rng.uniform(0.02, 0.05)
+        u, v = tip
+        draw.ellipse((u - seed, v - seed, u + seed, v + seed), fill=ink)
 
 
 def _draw_sprig(
@@ -171,14 +226,14 @@ def _draw_sprig(
     rng: np.random.Generator,
     at: tuple[float, float],
     step: int,
-    motif: Color,
+    ink: Color,
 ) -> None:
     x, y = at
     lean = rng.normal(0, 0.35)
     tip = np.array([np.sin(lean), -np.cos(lean)])
     side = np.array([-tip[1], tip[0]])
     root = np.array([x, y + step * 0.3])
-    draw.line([tuple(root), tuple(root + tip * step * 0.62)], fill=motif, width=max(step // 40, 2))
+    draw.line([tuple(root), tuple(root + tip * step * 0.62)], fill=ink, width=max(step // 40, 2))
     for leaf in range(int(rng.integers(4, 7))):
         base = root + tip * step * (0.12 + 0.09 * leaf)
         hand = side if leaf % 2 else -side
@@ -186,7 +241,7 @@ def _draw_sprig(
         middle = (base + end) / 2
         bulge = np.array([-(end - base)[1], (end - base)[0]]) * 0.28
         draw.polygon(
-            [tuple(base), tuple(middle + bulge), tuple(end), tuple(middle - bulge)], fill=motif
+            [tuple(base), tuple(middle + bulge), tuple(end), tuple(middle - bulge)], fill=ink
         )
 
 

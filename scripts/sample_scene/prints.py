@@ -126,6 +126,41 @@ def tea_side(rng: np.random.Generator, ground: Color) -> np.ndarray:
     return _worn(rng, image)
 
 
+def tea_back(rng: np.random.Generator, ground: Color) -> np.ndarray:
+    """Back of the tea box, 660 x 1020 px: nothing of the front, so that the two never match."""
+    image = Image.new("RGB", (660, 1020), ground)
+    draw = ImageDraw.Draw(image)
+    hills = tuple(hex_color(c) for c in ("#e9c9a0", "#c9794a", "#8f4d3a", "#5d3a3a", "#3c2c33"))
+    draw.rectangle((0, 0, 660, 430), fill=hills[0])
+    draw.ellipse((420, 60, 550, 190), fill=hex_color("#f6efd9"))
+    xs = np.linspace(0, 660, 50)
+    for layer in range(1, 5):
+        waves = 34 * np.sin(xs / rng.uniform(50, 130) + rng.uniform(0, 6)) + rng.normal(0, 3, 50)
+        outline = zip(xs.tolist(), (130 + 62 * layer + waves).tolist(), strict=True)
+        draw.polygon([*outline, (660, 430), (0, 430)], fill=hills[layer])
+    _text(draw, (330, 500), "a quiet cup", 84, CREAM)
+    for line in range(6):
+        _text(draw, (330, 585 + 40 * line), " ".join(rng.choice(WORDS, 4)), 34, hills[0])
+    for index, label in enumerate(("80 C", "2 g", "3 min")):
+        x = 130 + 200 * index
+        draw.rounded_rectangle((x - 78, 850, x + 78, 960), 18 + 16 * index, fill=hills[index + 1])
+        _text(draw, (x, 905), label, 50, CREAM)
+    return _worn(rng, image)
+
+
+def tea_facts(rng: np.random.Generator, ground: Color) -> np.ndarray:
+    """The other narrow side of the tea box: a table of numbers, 420 x 1020 px."""
+    image = Image.new("RGB", (420, 1020), ground)
+    draw = ImageDraw.Draw(image)
+    _text(draw, (210, 80), "per 100 ml", 58, GOLD)
+    for row in range(13):
+        y = 150 + 62 * row
+        draw.line([(30, y + 31), (390, y + 31)], fill=GOLD, width=3)
+        _text(draw, (125, y), str(rng.choice(WORDS)), 36, CREAM)
+        _text(draw, (325, y), f"{rng.uniform(0, 40):.1f}", 40, CREAM)
+    return _worn(rng, image)
+
+
 def tea_top(rng: np.random.Generator, ground: Color) -> np.ndarray:
     """Lid of the tea box, 660 x 420 px."""
     image = Image.new("RGB", (660, 420), ground)

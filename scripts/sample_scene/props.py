@@ -57,9 +57,9 @@ def tea_box(rng: np.random.Generator) -> Parts:
     ground = hex_color("#1f4f4a")
     faces = (
         prints.tea_front(rng, ground),
-        prints.tea_front(rng, hex_color("#7c2f2a")),
+        prints.tea_back(rng, hex_color("#7c2f2a")),
         prints.tea_side(rng, ground),
-        prints.tea_side(rng, hex_color("#7c2f2a")),
+        prints.tea_facts(rng, hex_color("#7c2f2a")),
         prints.tea_top(rng, ground),
     )
     looks = [materials.printed(f"tea {i}", face, CARD) for i, face in enumerate(faces)]

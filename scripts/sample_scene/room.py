@@ -19,6 +19,12 @@ TABLE_HEIGHT = 0.74
 TABLE_RADIUS = 0.56
 HALF_WIDTH = 2.0  # from the table to each wall
 MATT = Finish(roughness=0.9, specular=0.2)
+WALL_COLORS = (  # ground and ink of the walls at +Y, +X, -X, -Y
+    ("#c3cbb6", "#93a58b"),
+    ("#dccfb6", "#bf9f78"),
+    ("#d3cfc9", "#a58f8f"),
+    ("#cfc9b4", "#bdb596"),
+)
 PALETTES = tuple(
     tuple(hex_color(c) for c in row.split())
     for row in (
@@ -95,19 +101,24 @@ def _build_floor(rng: np.random.Generator) -> None:
 
 def _build_walls(rng: np.random.Generator) -> None:
     half, height = HALF_WIDTH, 2.5
-    sage = patterns.wallpaper(rng, 2400, hex_color("#c3cbb6"), hex_color("#93a58b"))
-    sand = patterns.wallpaper(rng, 2400, hex_color("#dccfb6"), hex_color("#bf9f78"))
-    paper, warm = (materials.printed(n, p, MATT) for n, p in (("sage", sage), ("sand", sand)))
-    walls = ((0, half, 0, paper), (half, 0, -90, warm), (0, -half, 180, paper))
-    for x, y, turn, look in (*walls, (-half, 0, 90, warm)):
+    papers = [
+        materials.printed(
+            f"paper {kind}",
+            patterns.wallpaper(rng, 2400, hex_color(ground), hex_color(ink), kind),
+            MATT,
+        )
+        for kind, (ground, ink) in enumerate(WALL_COLORS)
+    ]
+    places = ((0, half, 0), (half, 0, -90), (-half, 0, 90), (0, -half, 180))
+    for (x, y, turn), look in zip(places, papers, strict=True):
         _put(shapes.plane("wall", 2 * half, height), (x, y, 0), turn, look)
         skirting = shapes.box("skirting", (2 * half, 0.02, 0.11), (0, -0.01, 0.055), 0.004)
         _put(skirting, (x, y, 0), turn, materials.paint("skirting", "#e5e0d3"))
     for index, (along, low) in enumerate(((-1.25, 0.98), (0.05, 1.12), (1.3, 1.02))):
         _hang(rng, index, (along, half - 0.02, low), 0)
     for index, (along, low) in enumerate(((-0.95, 0.62), (0.15, 0.70), (1.2, 0.58))):
-        _hang(rng, index + 1, (half - 0.02, along, low), -90)
-        _hang(rng, index + 3, (-half + 0.02, along + 0.15, low + 0.05), 90)
+        _hang(rng, (1, 2, 0)[index], (half - 0.02, along, low), -90)
+        _hang(rng, (3, 1, 2)[index], (-half + 0.02, along + 0.15, low + 0.05), 90)
 
 
 def _build_window(rng: np.random.Generator) -> None:
@@ -161,7 +172,7 @@ def _build_furniture(rng: np.random.Generator) -> None:
     half = HALF_WIDTH
     _sideboard(rng, (-0.35, half - 0.24), 0, 1.5)
     _bookshelf(rng, (half - 0.19, -0.55), -90)
-    _bookshelf(rng, (-half + 0.19, 0.75), 90)
+    _chest((-half + 0.22, 0.75), 90)
     stops = ((0.3, "#b9a58a"), (0.7, "#d8c7ab"))
     basket = materials.mottled("basket", stops, 160, Finish(roughness=0.95, bump=1.0))
     outline = [(0.0, 0.0), (0.17, 0.0), (0.22, 0.2), (0.21, 0.34), (0.19, 0.34), (0.18, 0.05)]
@@ -190,9 +201,25 @@ def _sideboard(
     _put(shapes.lathe("vase", profile, 64), (at[0] + 0.2, at[1], 0.74), 0, glaze)
 
 
+def _chest(at: tuple[float, float], turn: float) -> None:
+    """A painted chest of six drawers."""
+    blue = materials.paint("chest", "#4f6f7d", Finish(roughness=0.55, bump=0.1))
+    pale = materials.paint("drawer", "#6f909b", Finish(roughness=0.55, bump=0.1))
+    knobs = materials.wood("knobs", Wood("#8a5f38", "#c39a68", 60))
+    _put(shapes.box("chest", (1.15, 0.4, 0.86), (0, 0, 0.43), 0.006), (*at, 0), turn, blue)
+    for row in range(3):
+        for column in range(2):
+            x, z = (column - 0.5) * 0.56, 0.16 + 0.27 * row
+            front = shapes.box("drawer", (0.53, 0.02, 0.24), (x, -0.205, z), 0.005)
+            _put(front, (*at, 0), turn, pale)
+            for side in (-0.15, 0.15):
+                knob = shapes.box("knob", (0.03, 0.03, 0.03), (x + side, -0.225, z), 0.012)
+                _put(knob, (*at, 0), turn, knobs)
+
+
 def _bookshelf(rng: np.random.Generator, at: tuple[float, float], turn: float) -> None:
     """A low open shelf with two rows of books."""
-    wood = materials.wood(f"pine {turn}", Wood("#a27a4a", "#d9b583", 22))
+    wood = materials.wood("pine", Wood("#a27a4a", "#d9b583", 22))
     boards = [((1.05, 0.32, 0.025), (0, 0, z)) for z in (0.06, 0.42, 0.80)]
     boards += [((0.025, 0.33, 0.82), (x, 0, 0.41)) for x in (-0.54, 0.54)]
     boards += [((1.06, 0.012, 0.76), (0, 0.15, 0.41))]
