@@ -13,21 +13,14 @@ from numpy.typing import NDArray
 from mvsam_engine.capture import Capture, MaskSet, SceneObject, ViewMask, ViewScore
 from mvsam_engine.errors import SegmentationError
 from mvsam_engine.progress import Progress
-from mvsam_engine.segment.frame import CELL, MASK_SIDE
 from mvsam_engine.segment.hints import Hints, gather_hints
 from mvsam_engine.segment.masks import drop_specks
-from mvsam_engine.segment.sam import FIRST_CHOICE, SINGLE, Sam, SamAnswer, SamPrompts
+from mvsam_engine.segment.sam import Sam, SamAnswer, SamPrompts
+from mvsam_engine.segment.scale import Asked, likely_choice
 from mvsam_engine.segment.scene import SceneView, load_views
 from mvsam_engine.segment.visibility import VisibilityTables
 
 OnView = Callable[[ViewMask], None]
-
-# With this many points, or a box or mask, SAM's single-mask output is the trained choice.
-UNAMBIGUOUS_POINTS = 3
-
-# A larger mask is taken when SAM's score of it is lower by no more than this. Measured with one
-# click a view (4 seeds): espresso 0.58 to 0.66, robot 0.55 to 0.76, kitchen 0.46 to 0.73 mean IoU.
-WHOLE_MARGIN = 0.1
 
 # Logits of cells without the object: far enough from 0 that interpolation stays negative.
 ABSENT_LOGIT = -10.0
@@ -125,60 +118,41 @@ def _fingerprint(capture: Capture) -> tuple[object, ...]:
     return (capture.root.resolve(), *((s.st_mtime_ns, s.st_size, s.st_ino) for s in stats))
 
 
-def first_masks(
+def first_answers(
     sam: Sam, scene: PreparedScene, hints: dict[int, Hints], on_view: OnView | None
-) -> dict[int, NDArray[np.float32]]:
+) -> dict[int, Asked]:
     """SAM's answers in the views where something is included, told as soon as each is there.
 
     Returns:
-        Logits [cells] by index of the view.
+        Question and answer by index of the view.
     """
-    found: dict[int, NDArray[np.float32]] = {}
+    found: dict[int, Asked] = {}
     for i, hint in hints.items():
         if not hint.says_where:
             continue
         view = scene.views[i]
         prompts = hint.sam_prompts(view.frame)
         (answer,) = sam.predict([view.embedding], [prompts])
-        logits = view.frame.crop(answer.logits[likely_choice(answer, prompts)])
-        found[i] = logits.reshape(-1)
+        found[i] = Asked(prompts, answer)
         if on_view is not None:
-            on_view(view_mask(view, found[i], 1.0, float(answer.scores.max())))
+            mask = on_cells(view, answer, likely_choice(answer, prompts))
+            on_view(view_mask(view, mask, 1.0, float(answer.scores.max())))
     return found
 
 
-def likely_choice(answer: SamAnswer, prompts: SamPrompts) -> int:
-    """Row of the mask to take when nothing but SAM and the prompts can tell.
-
-    First come the masks that most points agree with. Among them, for clear prompts, SAM's single
-    mask; else the largest of the three choices that SAM scores nearly as high as the best: a
-    click means the object more often than its part.
-    """
-    fits = point_fit(answer.logits, prompts)
-    fitting = fits >= fits.max()
-    clear = prompts.box is not None or prompts.mask is not None
-    clear = clear or len(prompts.points) >= UNAMBIGUOUS_POINTS
-    if fitting[SINGLE] and (clear or not fitting[FIRST_CHOICE:].any()):
-        return SINGLE
-    scores = np.where(fitting, answer.scores, -np.inf)[FIRST_CHOICE:]
-    areas = (answer.logits[FIRST_CHOICE:] > 0).sum(axis=(1, 2))
-    return FIRST_CHOICE + int(np.where(scores >= scores.max() - WHOLE_MARGIN, areas, -1).argmax())
+def first_masks(
+    sam: Sam, scene: PreparedScene, hints: dict[int, Hints], on_view: OnView | None
+) -> dict[int, NDArray[np.float32]]:
+    """`first_answers`, with the likely choice of each as logits [cells]."""
+    return {
+        i: on_cells(scene.views[i], asked.answer, likely_choice(asked.answer, asked.prompts))
+        for i, asked in first_answers(sam, scene, hints, on_view).items()
+    }
 
 
-def point_fit(logits: NDArray[np.float32], prompts: SamPrompts) -> NDArray[np.float64]:
-    """Share of the points that lie on the right side of each mask.
-
-    Args:
-        logits: [n, 256, 256].
-        prompts: with points in the 1024-square.
-
-    Returns:
-        [n], 0..1; all 1 without points.
-    """
-    if len(prompts.points) == 0:
-        return np.ones(len(logits))
-    column, row = (prompts.points / CELL).astype(int).clip(0, MASK_SIDE - 1).T
-    return ((logits[:, row, column] > 0) == prompts.labels).mean(axis=1)
+def on_cells(view: SceneView, answer: SamAnswer, row: int) -> NDArray[np.float32]:
+    """A row of an answer as logits [cells] of the view."""
+    return view.frame.crop(answer.logits[row]).reshape(-1)
 
 
 def view_mask(

@@ -15,7 +15,6 @@ from mvsam_engine.segment.base import (
     absent_mask,
     decode_with_progress,
     first_masks,
-    likely_choice,
     probability,
     view_mask,
 )
@@ -23,6 +22,7 @@ from mvsam_engine.segment.fusion import fuse
 from mvsam_engine.segment.hints import Hints
 from mvsam_engine.segment.lift import LiftOptions, fused_on_points, splat_logits
 from mvsam_engine.segment.sam import SamPrompts
+from mvsam_engine.segment.scale import likely_choice
 from mvsam_engine.segment.scene import SceneView
 
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The default segmenter: masks fused on the 3D points and fed back to SAM in every view.
 
-1. SAM answers the person's prompts in the views they were given in.
+1. SAM answers the person's prompts in the views they were given in; where a click may mean a
+   part or the whole, a few other views settle it (`segment.scale`).
 2. Each 3D point gets one weight from the masks of all views that see it (`fusion.fuse`).
 3. Each view's weights become points, a box and a mask, with which SAM is asked there; of its
    answers the one that agrees best with the weights is kept, or the weights themselves where none
@@ -28,12 +29,13 @@ from mvsam_engine.segment.base import (
     Segmenter,
     absent_mask,
     decode_with_progress,
-    first_masks,
-    point_fit,
+    first_answers,
+    on_cells,
     probability,
     view_mask,
 )
 from mvsam_engine.segment.fusion import (
+    OBJECT,
     PROMPT_GAIN,
     Fused,
     agreement,
@@ -43,7 +45,9 @@ from mvsam_engine.segment.fusion import (
 )
 from mvsam_engine.segment.hints import Hints
 from mvsam_engine.segment.sam import Sam, SamAnswer, SamPrompts
+from mvsam_engine.segment.scale import Asked, point_fit, settled_choice
 from mvsam_engine.segment.scene import SceneView
+from mvsam_engine.segment.visibility import UNSEEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class LiftOptions:
         person_trust: say of a view with prompts; a view without has at most 1.
         score_weight: what SAM's own score of a candidate counts, against 1 for its agreement.
         least_agreement: SAM's mask is kept when its agreement with the weights is above.
+        witnesses: other views that are asked whether a candidate is an object of its own.
         least_area: share of a view's cells that must be object for it to be present.
     """
 
@@ -62,6 +67,7 @@ class LiftOptions:
     person_trust: float = 1.0
     score_weight: float = 0.5
     least_agreement: float = 0.4
+    witnesses: int = 5
     least_area: float = 0.0005
 
 
@@ -88,7 +94,8 @@ class LiftSegmenter(Segmenter):
     ) -> list[ViewMask]:
         options, views = self._options, scene.views
         progress.stage("Masks", len(hints) + options.rounds * len(views))
-        logits = first_masks(self._sam, scene, hints, on_view)
+        asked = first_answers(self._sam, scene, hints, on_view)
+        logits = {i: self._settled(scene, i, one) for i, one in asked.items()}
         progress.step(len(hints))
         trust = dict.fromkeys(logits, options.person_trust)
         for number in range(options.rounds):
@@ -99,6 +106,34 @@ class LiftSegmenter(Segmenter):
             trust = self._trust(logits, fused, hints)
         fused = self._fuse_all(scene, logits, trust)
         return [self._final(view, logits.get(i), fused[i]) for i, view in enumerate(views)]
+
+    def _settled(self, scene: PreparedScene, i: int, asked: Asked) -> NDArray[np.float32]:
+        """Logits [cells] of the candidate that view `i` and the views beside it settle on."""
+        view = scene.views[i]
+        partners = scene.tables.partners(i)
+
+        def agreement_elsewhere(row: int) -> float | None:
+            mask = probability(on_cells(view, asked.answer, row))
+            object_cells = mask > OBJECT
+            shared = {
+                j: int((table[object_cells] != UNSEEN).sum()) for j, table in partners.items()
+            }
+            witnesses = sorted(shared, key=lambda j: -shared[j])[: self._options.witnesses]
+            fused = {j: fuse(j, scene.views, scene.tables, {i: mask}, {i: 1.0}) for j in witnesses}
+            questions = {j: prompts_from_fused(f, scene.views[j].frame) for j, f in fused.items()}
+            put = {j: prompts for j, prompts in questions.items() if prompts is not None}
+            embeddings = [scene.views[j].embedding for j in put]
+            answers = self._sam.predict(embeddings, list(put.values())) if put else []
+            best = [
+                max(
+                    agreement(probability(on_cells(scene.views[j], answer, k)), fused[j])
+                    for k in range(len(answer.logits))
+                )
+                for j, answer in zip(put, answers, strict=True)
+            ]
+            return float(np.mean(best)) if best else None
+
+        return on_cells(view, asked.answer, settled_choice(asked, agreement_elsewhere))
 
     def _fuse_all(
         self,

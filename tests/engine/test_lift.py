@@ -33,12 +33,13 @@ from mvsam_engine.errors import Cancelled, SegmentationError
 from mvsam_engine.photos import add_photos
 from mvsam_engine.progress import Progress
 from mvsam_engine.segment import SEGMENTERS, load_segmenter
-from mvsam_engine.segment.base import Segmenter, likely_choice
+from mvsam_engine.segment.base import Segmenter
 from mvsam_engine.segment.fusion import Fused, agreement, fuse
 from mvsam_engine.segment.lift import LiftSegmenter
 from mvsam_engine.segment.masks import full_size_mask
 from mvsam_engine.segment.points import spread_points
 from mvsam_engine.segment.sam import SamAnswer, SamPrompts
+from mvsam_engine.segment.scale import Asked, likely_choice, settled_choice
 from mvsam_engine.segment.visibility import UNSEEN, VisibilityTables, seen_cells
 
 WIDTH, HEIGHT = 320, 240
@@ -336,21 +337,38 @@ def test_agreement_looks_only_where_something_is_known() -> None:
     assert agreement(np.array([1, 1, 0], np.float32), fused) == pytest.approx(1 / 1.5)
 
 
-def test_likely_choice() -> None:
+def nested_answer(scores: tuple[float, ...], blurred: tuple[int, ...] = ()) -> SamAnswer:
+    """Squares of 10, 20, 60 and 200 cells at the top-left corner; some end in a wide ramp."""
     logits = np.full((4, 256, 256), -5.0, dtype=np.float32)
-    for row, side in enumerate((10, 20, 60, 200)):  # one cell is 4 positions wide
-        logits[row, :side, :side] = 5.0
+    for row, side in enumerate((10, 20, 60, 200)):
+        logits[row, :side, :side] = 0.5 if row in blurred else 5.0
+    return SamAnswer(logits, np.array(scores, np.float32))
+
+
+def test_likely_choice() -> None:
     one = SamPrompts(np.full((1, 2), 20, np.float32), np.ones(1, dtype=bool))
-    near = SamAnswer(logits, np.array([0.99, 0.90, 0.95, 0.88], np.float32))
-    assert likely_choice(near, one) == 3  # the largest with nearly the best score
-    far = SamAnswer(logits, np.array([0.99, 0.90, 0.95, 0.60], np.float32))
+    near = nested_answer((0.99, 0.90, 0.95, 0.88))  # one cell is 4 positions wide
+    assert likely_choice(near, one) == 3  # the largest, with nearly the best score
+    far = nested_answer((0.99, 0.90, 0.95, 0.60))
     assert likely_choice(far, one) == 2  # the largest has too low a score
+    vague = nested_answer((0.99, 0.90, 0.95, 0.94), blurred=(3,))
+    assert likely_choice(vague, one) == 2  # the largest ends nowhere in particular
     assert likely_choice(far, replace(one, box=np.zeros(4, np.float32))) == 0
     positions = np.array([[20, 20], [600, 600]], np.float32)
     both = SamPrompts(positions, np.ones(2, dtype=bool))
     assert likely_choice(far, both) == 3  # only the largest holds both clicks
     without = SamPrompts(positions, np.array([True, False]))
     assert likely_choice(near, without) == 2  # the largest holds what was excluded
+
+
+def test_other_views_settle_part_or_whole() -> None:
+    one = SamPrompts(np.full((1, 2), 20, np.float32), np.ones(1, dtype=bool))
+    asked = Asked(one, nested_answer((0.99, 0.95, 0.90, 0.95)))
+    assert settled_choice(asked, {1: 0.5, 2: 0.9, 3: 0.4}.get) == 2
+    assert settled_choice(asked, {1: 0.9, 2: 0.9, 3: 0.9}.get) == 3
+    assert settled_choice(asked, lambda _: None) == likely_choice(asked.answer, one)
+    clear = Asked(replace(one, box=np.zeros(4, np.float32)), asked.answer)
+    assert settled_choice(clear, pytest.fail) == 0  # nothing to settle, nobody is asked
 
 
 @pytest.mark.parametrize("most", [1, 5])
