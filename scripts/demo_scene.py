@@ -45,7 +45,6 @@ def main(capture: Path, out: Path) -> None:
         build.load_object(bpy.context, item.object_id)
     light_and_camera(scene)
     bpy.ops.file.make_paths_relative()
-    scene.mvsam.capture_dir = bpy.path.relpath(str(capture))
     bpy.ops.wm.save_as_mainfile(filepath=str(blend))
     cloud = points_object(scene)
     print(f"{len(cloud.data.vertices)} points, {len(scene.mvsam.photos)} photos: {blend}")

@@ -7,7 +7,7 @@ from bpy.props import BoolProperty, IntProperty, StringProperty
 from mvsam_engine.errors import MvsamError
 
 from ..core.prompts import can_segment
-from ..scene import build, jobs, objects, redraw
+from ..scene import build, images, jobs, objects, redraw
 from ..scene.placement import capture_path
 from .running import CANCELLED, FINISHED, refuse, run_job
 
@@ -137,7 +137,14 @@ class MVSAM_OT_next_photo(bpy.types.Operator):
 
     def execute(self, context):
         settings = context.scene.mvsam
-        settings.active_photo = (settings.active_photo + self.step) % len(settings.photos)
+        # From the photo that is seen, which a person may have chosen in the editor's own menu.
+        space = context.space_data
+        seen = ""
+        if space is not None and space.type == "IMAGE_EDITOR":
+            seen = images.view_of(context.scene, space.image)
+        views = [photo.view for photo in settings.photos]
+        start = views.index(seen) if seen in views else settings.active_photo
+        settings.active_photo = (start + self.step) % len(views)
         redraw.redraw_all()
         return FINISHED
 
