@@ -56,6 +56,7 @@ def light_and_camera(scene: bpy.types.Scene) -> None:
     """A camera between two photos, looking at the first object, and a plain dark background."""
     from mvsam_blender.scene.points import points_object, read_weights
 
+    bpy.context.view_layer.update()  # matrices of the cameras just placed
     cloud = points_object(scene)
     position = np.empty(len(cloud.data.vertices) * 3, dtype=np.float32)
     cloud.data.attributes["position"].data.foreach_get("vector", position)
@@ -74,7 +75,7 @@ def light_and_camera(scene: bpy.types.Scene) -> None:
     offset = photo.matrix_world.translation - target
     right = offset.cross(Vector((0, 0, 1))).normalized()
     turn = Matrix.Rotation(np.radians(9), 3, "Z") @ Matrix.Rotation(np.radians(-7), 3, right)
-    camera.location = target + turn @ offset * 1.1
+    camera.location = target + turn @ offset * 1.25
     camera.rotation_euler = (-(camera.location - target)).to_track_quat("-Z", "Y").to_euler()
     scene.camera = camera
     scene.world = bpy.data.worlds.new("Preview")
