@@ -220,12 +220,15 @@ def main() -> None:
     kind, folder = asked.truth
     if kind not in READERS:
         parser.error(f"--truth takes one of {', '.join(READERS)}, not {kind!r}")
+    truth = READERS[kind](Path(folder))
+    if len(truth.cameras) < 3:
+        parser.error(f"{folder} holds {len(truth.cameras)} true cameras of kind {kind}")
     result: dict[str, object] = {}
     root = asked.source
     if asked.reconstruct is not None:
         root = asked.reconstruct
         result |= make_capture(asked.source, root, asked.max_size, asked.seed)
-    capture, truth = Capture.open(root), READERS[kind](Path(folder))
+    capture = Capture.open(root)
     cameras, similarity = camera_errors(capture, truth)
     result |= cameras
     if truth.depths:

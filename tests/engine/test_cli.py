@@ -148,7 +148,7 @@ def test_info_tells_what_is_there(capture):
         (["reconstruct", "--capture", "{new}"], 2, "no photos yet"),
         (["reconstruct", "{capture}", "--capture", "{new}", "--geometry", "x"], 2, "no geometry"),
         (["reconstruct", "{capture}", "--capture", "{new}", "--device", "tpu"], 2, "no device"),
-        (["reconstruct", "{capture}", "--capture", "{new}", "--max-size", "3"], 2, "range"),
+        (["reconstruct", "{capture}", "--capture", "{new}", "--max-size", "3"], 2, "64"),
         (["reconstruct", "{capture}"], 2, "--capture"),
         (["dance"], 2, "No such command"),
     ],
@@ -173,7 +173,7 @@ def test_points_boxes_and_masks_as_typed():
 
 
 def test_mask_prompts_are_copied_at_the_size_of_the_photo(capture, tmp_path):
-    Image.fromarray(half_mask()).resize((WIDTH // 2, HEIGHT // 2)).save(tmp_path / "m.png")
+    Image.fromarray(half_mask()).resize((WIDTH * 2, HEIGHT * 2)).save(tmp_path / "m.png")
     prompt, png = store_mask(capture, "cup", "a", tmp_path / "m.png")
     (tmp_path / "stored.png").write_bytes(png)
     assert prompt == Prompt("mask", "a", mask="objects/cup/prompts/a.png")
