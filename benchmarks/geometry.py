@@ -88,41 +88,19 @@ def read_room(folder: Path) -> Truth:
 READERS = {"fountain": read_fountain, "tabletop": read_tabletop, "room": read_room}
 
 
-class Stages(Progress):
-    """Seconds of each stage."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seconds: dict[str, float] = {}
-        self._began = time.monotonic()
-
-    def stage(self, name: str, total: int) -> None:
-        """Close the last stage and open the next."""
-        self.close()
-        super().stage(name, total)
-
-    def close(self) -> None:
-        """Book the time since the last stage began."""
-        now = time.monotonic()
-        if self.stage_name:
-            spent = self.seconds.get(self.stage_name, 0.0) + now - self._began
-            self.seconds[self.stage_name] = round(spent, 1)
-        self._began = now
-
-
 def make_capture(photos: Path, root: Path, max_size: int, seed: int) -> dict[str, object]:
     """Reconstruct `photos` into a new capture at `root`; gives times and memory."""
-    capture, stages, began = Capture.create(root), Stages(), time.monotonic()
+    capture, progress, began = Capture.create(root), Progress(), time.monotonic()
     with capture.writing():
-        add_photos(capture, [photos], stages)
-        reconstruct(capture, "classical", ReconstructOptions(max_size=max_size, seed=seed), stages)
-    stages.close()
+        add_photos(capture, [photos], progress)
+        options = ReconstructOptions(max_size=max_size, seed=seed)
+        reconstruct(capture, "classical", options, progress)
     own = resource.getrusage(resource.RUSAGE_SELF)
     child = resource.getrusage(resource.RUSAGE_CHILDREN)
     return {
         "wall_s": round(time.monotonic() - began, 1),
         "cpu_s": round(own.ru_utime + own.ru_stime + child.ru_utime + child.ru_stime, 1),
-        "stages_s": stages.seconds,
+        "stages_s": {k: round(v, 1) for k, v in progress.seconds_by_stage().items()},
         "peak_mb": {"engine": own.ru_maxrss // 1024, "child": child.ru_maxrss // 1024},
     }
 
