@@ -38,9 +38,10 @@ def reconstruct_photos(
         MvsamError: bad photos, no trustworthy reconstruction, or a folder that cannot be used.
         Cancelled: the person cancelled.
     """
-    from mvsam_engine.photos import add_photos
+    from mvsam_engine.photos import add_photos, find_photos
     from mvsam_engine.reconstruct import reconstruct
 
+    find_photos(sources)  # refuses before a folder is made
     capture = Capture.create(root)
     with capture.writing():
         if sources:

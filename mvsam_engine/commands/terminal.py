@@ -72,7 +72,9 @@ class TerminalProgress(Progress):
         """Print the warning above the bars."""
         text = f"{message} {remedy}".strip()
         self.warnings.append(text)
-        self._bars.console.print(f"warning: {text}", style="yellow", markup=False, highlight=False)
+        self._bars.console.print(
+            f"warning: {text}", style="yellow", markup=False, highlight=False, soft_wrap=True
+        )
 
 
 class Terminal:
@@ -130,4 +132,6 @@ class Terminal:
             raise typer.Exit(EXIT_FAILED) from None
 
     def _complain(self, sentence: str) -> None:
-        self._err.print(f"mvsam: {sentence}", style="red", markup=False, highlight=False)
+        self._err.print(
+            f"mvsam: {sentence}", style="red", markup=False, highlight=False, soft_wrap=True
+        )

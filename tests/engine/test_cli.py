@@ -161,8 +161,18 @@ def test_wrong_use_is_told_in_a_sentence(capture, tmp_path, arguments, code, sen
     assert sentence in " ".join(done.stderr.replace("│", " ").split())
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+    assert not (tmp_path / "new" / "photos").exists()
     known = [p for p in sorted(capture.root.rglob("*")) if p.name not in (".lock", ".staging")]
     assert known == [p for p in before if p.name not in (".lock", ".staging")]
+
+
+def test_no_folder_is_made_for_photos_that_are_not_there(tmp_path):
+    (tmp_path / "empty").mkdir()
+    for source in ("empty", "nowhere"):
+        done = mvsam("reconstruct", tmp_path / source, "--capture", tmp_path / "new")
+        assert done.returncode == 1
+        assert done.stderr.count("\n") == 1  # one sentence on one line
+        assert not (tmp_path / "new").exists()
 
 
 def test_points_boxes_and_masks_as_typed():

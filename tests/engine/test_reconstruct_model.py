@@ -10,7 +10,9 @@ import pytest
 from planes import look_at
 
 from mvsam_engine.capture import Camera, Photo
+from mvsam_engine.errors import ReconstructionError
 from mvsam_engine.reconstruct.classical.reasons import no_model, reason
+from mvsam_engine.reconstruct.classical.reconstructor import trusted_views
 from mvsam_engine.reconstruct.classical.sfm_job import PhotoFacts
 from mvsam_engine.reconstruct.classical.sources import depth_ranges, select_sources
 from mvsam_engine.reconstruct.classical.sparse import SparseModel, load_model, save_model
@@ -260,3 +262,14 @@ def test_refusal_names_the_likely_cause(features, matches, code):
     error = no_model(facts)
     assert error.code == code
     assert error.remedy
+
+
+def test_views_that_depth_confirms_are_trusted():
+    assert trusted_views([0.6, 0.01, 0.7]) == [0, 2]
+    assert trusted_views([0.1, 0.6]) == [0, 1]
+
+
+@pytest.mark.parametrize("shares", [[0.15, 0.14, 0.13], [0.6, 0.01], [0.0, 0.0], [0.01, 0.02, 0.2]])
+def test_a_model_that_depth_hardly_confirms_is_refused(shares):
+    with pytest.raises(ReconstructionError, match="does not agree in depth"):
+        trusted_views(shares)

@@ -109,6 +109,7 @@ def no_agreement() -> ReconstructionError:
     return ReconstructionError(
         "reconstruct.disagreement",
         "The photos could be placed, but what they show does not agree in depth, so the places "
-        "are probably wrong (repeated patterns, mirrors or moving things do this).",
+        "are probably wrong (photos too far apart, repeated patterns, mirrors or moving things do "
+        "this).",
         TAKE_BETTER,
     )
