@@ -113,7 +113,7 @@ def render_object(scene: bpy.types.Scene, path: Path) -> Path:
     scene.mvsam.active_object = 0
     scene.mvsam.display.isolate = True
     apply_display(scene)
-    scene.camera.data.lens *= 2
+    scene.camera.data.lens *= 1.6
     try:
         return render(scene, path, tinted=False)
     finally:
