@@ -59,6 +59,7 @@ def parent_empty(scene: bpy.types.Scene) -> bpy.types.Object:
     empty = bpy.data.objects.new(COLLECTION_NAME, None)
     empty[KIND] = "parent"
     empty.empty_display_type = "ARROWS"
+    empty.empty_display_size = 0.25  # the photos were taken from about 2 units away
     our_collection(scene).objects.link(empty)
     return empty
 
