@@ -27,6 +27,7 @@ app.add_typer(weights_app, name="weights")
 CaptureDir = Annotated[Path, typer.Argument(metavar="DIR", help="The capture's folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable result on stdout.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Tracebacks for errors.")]
+OutDir = Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write to.")]
 ObjectNames = Annotated[
     list[str] | None, typer.Option("--object", metavar="NAME", help="Repeatable; default: all.")
 ]
@@ -104,7 +105,7 @@ def segment(
 @export_app.command("masks")
 def export_masks(
     directory: CaptureDir,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write to.")],
+    out: OutDir,
     object_names: ObjectNames = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
@@ -112,19 +113,17 @@ def export_masks(
     """OUT/<object>/<view>.png for every photo: 8-bit, 255 = object, size of the photo."""
     terminal = Terminal(as_json, verbose)
     with terminal.guarded():
-        from mvsam_engine.capture import Capture
+        from mvsam_engine.commands import work
         from mvsam_engine.export.masks import export_masks as write
 
-        with terminal.progress() as progress:
-            files = write(Capture.open(directory), out, object_names or [], progress)
+        files = work.export(terminal, write, directory, out, object_names or [])
         terminal.print(f"Wrote {len(files)} masks to {out}.")
-        terminal.result({"files": [str(f) for f in files], "warnings": progress.warnings})
 
 
 @export_app.command("overlays")
 def export_overlays(
     directory: CaptureDir,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write to.")],
+    out: OutDir,
     object_names: ObjectNames = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
@@ -132,13 +131,11 @@ def export_overlays(
     """OUT/<view>.jpg with the objects tinted, and OUT/contact_sheet.jpg, to judge masks by."""
     terminal = Terminal(as_json, verbose)
     with terminal.guarded():
-        from mvsam_engine.capture import Capture
+        from mvsam_engine.commands import work
         from mvsam_engine.export.overlays import export_overlays as write
 
-        with terminal.progress() as progress:
-            files = write(Capture.open(directory), out, object_names or [], progress)
+        files = work.export(terminal, write, directory, out, object_names or [])
         terminal.print(f"Wrote {len(files)} pictures to {out}; look at {files[-1].name} first.")
-        terminal.result({"files": [str(f) for f in files]})
 
 
 @app.command()

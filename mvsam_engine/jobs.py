@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from mvsam_engine.reconstruct import ReconstructOptions
     from mvsam_engine.segment import Segmenter
 
-DEFAULT_GEOMETRY = "classical"
 DEFAULT_SEGMENTER = "lift"
 
 

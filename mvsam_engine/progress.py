@@ -64,11 +64,6 @@ class Progress:
         """Ask the work to stop at its next `check`; safe from any thread."""
         self._cancelled.set()
 
-    @property
-    def cancelled(self) -> bool:
-        """Whether `cancel` was called."""
-        return self._cancelled.is_set()
-
     def check(self) -> None:
         """Raise `Cancelled` when cancellation was asked for."""
         if self._cancelled.is_set():

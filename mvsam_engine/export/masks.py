@@ -47,9 +47,10 @@ def export_masks(
             )
         for photo in photos:
             source = capture.mask_path(item.id, photo.view)
-            empty = _empty_png(photo.width, photo.height)
+            known = source.is_file()
+            data = source.read_bytes() if known else _empty_png(photo.width, photo.height)
             target = out / folders[item.id] / f"{photo.view}.png"
-            write_atomic(target, source.read_bytes() if source.is_file() else empty)
+            write_atomic(target, data)
             written.append(target)
             progress.step()
     return written

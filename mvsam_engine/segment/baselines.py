@@ -15,6 +15,7 @@ from mvsam_engine.segment.base import (
     absent_mask,
     decode_with_progress,
     first_masks,
+    on_cells,
     probability,
     view_mask,
 )
@@ -57,7 +58,7 @@ class ProjectSegmenter(Segmenter):
         answers = decode_with_progress(self._sam, views, list(asked.values()), progress)
         logits = dict(first)
         for (i, prompts), view, answer in zip(asked.items(), views, answers, strict=True):
-            logits[i] = view.frame.crop(answer.logits[likely_choice(answer, prompts)]).reshape(-1)
+            logits[i] = on_cells(view, answer, likely_choice(answer, prompts))
         return _finished(scene, logits)
 
 

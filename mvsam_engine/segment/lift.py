@@ -185,7 +185,7 @@ class LiftSegmenter(Segmenter):
         Where no candidate agrees with the weights, these themselves, unless a person said
         something in this very view.
         """
-        candidates = view.frame.crop(answer.logits).reshape(len(answer.logits), -1)
+        candidates = [on_cells(view, answer, row) for row in range(len(answer.logits))]
         agreements = np.array([agreement(probability(c), fused) for c in candidates])
         merits = agreements + self._options.score_weight * answer.scores
         if hint is not None:
