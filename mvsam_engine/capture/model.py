@@ -26,9 +26,13 @@ class Photo:
         height: of the upright photo, pixels.
         size: bytes of the original file.
         sha256: of the original file, hexadecimal.
-        original_name: file name as the person had it, ending included.
+        original_name: file name as the person had it, ending included; with the folders below
+            the one that was named, joined by forward slashes, e.g. ``left/IMG_1.jpg``.
         focal: focal length in pixels of the upright photo from EXIF, None when unknown.
         camera_model: maker and model from EXIF, "" when unknown.
+        mask: path inside the capture of an 8-bit image of the upright photo's size, 255 = used,
+            0 = ignored (gives no features and no points); "" when all of the photo is used.
+        orientation: the EXIF orientation, 1..8, that was applied when the photo came in.
     """
 
     view: str
@@ -40,6 +44,8 @@ class Photo:
     original_name: str
     focal: float | None = None
     camera_model: str = ""
+    mask: str = ""
+    orientation: int = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -61,6 +61,17 @@ def _name(fields: Fields, key: str) -> str:
     return name
 
 
+def _orientation(fields: Fields) -> int:
+    orientation = fields.integer("orientation", 1)
+    if not 1 <= orientation <= 8:
+        raise CaptureError(
+            "capture.orientation",
+            f"capture.json holds the EXIF orientation {orientation}, which does not exist.",
+            "It was damaged or not made by us.",
+        )
+    return orientation
+
+
 def photos_to_json(photos: tuple[Photo, ...]) -> list[JsonObject]:
     """The ``photos`` of capture.json."""
     return [
@@ -74,6 +85,8 @@ def photos_to_json(photos: tuple[Photo, ...]) -> list[JsonObject]:
             "original_name": p.original_name,
             "focal": p.focal,
             "camera_model": p.camera_model,
+            "mask": p.mask,
+            "orientation": p.orientation,
         }
         for p in photos
     ]
@@ -92,6 +105,8 @@ def photos_from_json(data: Fields) -> tuple[Photo, ...]:
             original_name=f.text("original_name"),
             focal=f.optional_number("focal"),
             camera_model=f.text("camera_model", ""),
+            mask=f.text("mask", ""),
+            orientation=_orientation(f),
         )
         for f in data.children("photos")
     )

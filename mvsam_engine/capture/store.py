@@ -4,6 +4,7 @@
 Layout (docs/capture-format.md):
     capture.json                      schema, photos
     photos/<file>                     upright copies
+    photo_masks/<view>.png            8-bit, 255 = used, 0 = ignored, size of the photo; or absent
     cameras.json                      cameras of the placed views
     pointmaps/<view>.npy              [h, w, 3] float32, world frame, NaN unknown
     confidence/<view>.npy             [h, w] float16, 0..1
@@ -122,6 +123,10 @@ class Capture:
     def photo_path(self, photo: Photo) -> Path:
         """Where the upright photo lies, checked to be inside the capture."""
         return inside(self.root, photo.file)
+
+    def photo_mask_path(self, photo: Photo) -> Path | None:
+        """Where the image of the photo's used pixels lies; None when all of it is used."""
+        return inside(self.root, photo.mask) if photo.mask else None
 
     def reconstruction(self) -> Reconstruction | None:
         """Cameras of the placed views; None before the first reconstruction."""

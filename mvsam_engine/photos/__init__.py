@@ -2,6 +2,7 @@
 """The only door for pixels: reading people's photos, upright and in 8-bit RGB."""
 
 from mvsam_engine.photos.library import add_photos, find_photos
+from mvsam_engine.photos.masks import read_used
 from mvsam_engine.photos.read import read_photo, read_rgb
 
-__all__ = ["add_photos", "find_photos", "read_photo", "read_rgb"]
+__all__ = ["add_photos", "find_photos", "read_photo", "read_rgb", "read_used"]
