@@ -5,6 +5,7 @@ from mvsam_engine.capture.camera import Camera
 from mvsam_engine.capture.model import (
     MaskSet,
     Photo,
+    Placement,
     Pointmap,
     Prompt,
     Reconstruction,
@@ -20,6 +21,7 @@ __all__ = [
     "Capture",
     "MaskSet",
     "Photo",
+    "Placement",
     "Pointmap",
     "Prompt",
     "Reconstruction",

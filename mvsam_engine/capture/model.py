@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvsam_engine.capture.camera import Camera
+from mvsam_engine.capture.placement import Placement
 
 PromptKind = Literal["point", "box", "stroke", "mask"]
 Setting = str | int | float | bool | None
@@ -84,6 +85,7 @@ class Reconstruction:
         settings: what it was run with, plain JSON values.
         metric: whether one world unit is one metre.
         upright: whether +Z of the world is up.
+        placement: from this world to the frame that the person asked for.
     """
 
     cameras: tuple[Camera, ...]
@@ -92,6 +94,17 @@ class Reconstruction:
     settings: dict[str, Setting] = field(default_factory=dict[str, Setting])
     metric: bool = False
     upright: bool = False
+    placement: Placement = field(default_factory=Placement)
+
+    @property
+    def is_metric(self) -> bool:
+        """Whether one unit of the person's frame is one metre."""
+        return self.metric if self.placement.is_default else self.placement.metric
+
+    @property
+    def is_upright(self) -> bool:
+        """Whether +Z of the person's frame is up."""
+        return self.upright if self.placement.is_default else self.placement.upright
 
     def camera(self, view: str) -> Camera | None:
         """The camera of `view`, None when it was not placed."""
@@ -196,6 +209,7 @@ __all__ = [
     "Camera",
     "MaskSet",
     "Photo",
+    "Placement",
     "Pointmap",
     "Prompt",
     "PromptKind",

@@ -14,6 +14,7 @@ from mvsam_engine.capture.camera import Camera
 from mvsam_engine.capture.files import is_safe_name
 from mvsam_engine.capture.model import (
     Photo,
+    Placement,
     Prompt,
     PromptKind,
     Reconstruction,
@@ -117,7 +118,7 @@ def photos_from_json(data: Fields) -> tuple[Photo, ...]:
 
 def reconstruction_to_json(reconstruction: Reconstruction) -> JsonObject:
     """The content of cameras.json."""
-    return {
+    data: JsonObject = {
         "schema": SCHEMA,
         "method": reconstruction.method,
         "settings": reconstruction.settings,
@@ -136,21 +137,49 @@ def reconstruction_to_json(reconstruction: Reconstruction) -> JsonObject:
         ],
         "unplaced": [{"view": u.view, "reason": u.reason} for u in reconstruction.unplaced],
     }
+    if not reconstruction.placement.is_default:
+        data["placement"] = placement_to_json(reconstruction.placement)
+    return data
+
+
+def placement_to_json(placement: Placement) -> JsonObject:
+    """The ``placement`` of cameras.json; protocol messages carry the same form."""
+    return {
+        "scale": placement.scale,
+        "matrix": placement.matrix.tolist(),
+        "metric": placement.metric,
+        "upright": placement.upright,
+        "source": placement.source,
+    }
+
+
+def placement_from_json(fields: Fields) -> Placement:
+    """Inverse of `placement_to_json`."""
+    return Placement(
+        scale=fields.number("scale"),
+        matrix=np.array(_rows(fields, "matrix"), dtype=np.float64),
+        metric=fields.flag("metric", False),
+        upright=fields.flag("upright", False),
+        source=fields.text("source", ""),
+    )
+
+
+def _rows(fields: Fields, key: str) -> list[tuple[float, ...]]:
+    """The rows, four numbers each, of a matrix."""
+    return [
+        Fields({"row": row}, f"cameras.json {key}", CaptureError).numbers("row", 4)
+        for row in fields.items(key)
+    ]
 
 
 def _camera_from_json(fields: Fields) -> Camera:
-    rows = fields.items("camera_from_world")
-    matrix = [
-        Fields({"row": row}, "cameras.json camera_from_world", CaptureError).numbers("row", 4)
-        for row in rows
-    ]
     return Camera(
         view=_name(fields, "view"),
         model=fields.text("model"),
         width=fields.integer("width"),
         height=fields.integer("height"),
         params=fields.numbers("params"),
-        camera_from_world=np.array(matrix, dtype=np.float64),
+        camera_from_world=np.array(_rows(fields, "camera_from_world"), dtype=np.float64),
     )
 
 
@@ -158,6 +187,7 @@ def reconstruction_from_json(data: object) -> Reconstruction:
     """Inverse of `reconstruction_to_json`."""
     fields = Fields(data, "cameras.json", CaptureError)
     check_schema(fields, "cameras.json")
+    placed = fields.mapping("placement", {})
     return Reconstruction(
         cameras=tuple(_camera_from_json(f) for f in fields.children("cameras")),
         unplaced=tuple(
@@ -167,6 +197,11 @@ def reconstruction_from_json(data: object) -> Reconstruction:
         settings=fields.mapping("settings", {}),
         metric=fields.flag("metric", False),
         upright=fields.flag("upright", False),
+        placement=(
+            placement_from_json(Fields(placed, "cameras.json placement", CaptureError))
+            if placed
+            else Placement()
+        ),
     )
 
 

@@ -44,6 +44,7 @@ from mvsam_engine.capture.files import (
 from mvsam_engine.capture.model import (
     MaskSet,
     Photo,
+    Placement,
     Pointmap,
     Reconstruction,
     SceneObject,
@@ -240,6 +241,18 @@ class Capture:
             transaction.write(f"objects/{item.id}/object.json", json_bytes(data))
         data = schema.reconstruction_to_json(reconstruction)
         transaction.write("cameras.json", json_bytes(data))
+
+    def put_placement(self, placement: Placement, transaction: Transaction) -> Reconstruction:
+        """Stage cameras.json with another placement of the same reconstruction.
+
+        Pointmaps, masks and what was fused stay as they are: they are in the world's frame.
+
+        Raises:
+            CaptureError: there is no reconstruction.
+        """
+        placed = replace(self.require_reconstruction(), placement=placement)
+        transaction.write("cameras.json", json_bytes(schema.reconstruction_to_json(placed)))
+        return placed
 
     def put_object(self, item: SceneObject, transaction: Transaction) -> None:
         """Stage an object's description."""
