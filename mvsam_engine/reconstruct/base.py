@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from mvsam_engine.capture.files import Transaction
@@ -11,6 +12,7 @@ from mvsam_engine.capture.model import Reconstruction
 from mvsam_engine.capture.store import Capture
 from mvsam_engine.errors import UsageError
 from mvsam_engine.progress import Progress
+from mvsam_engine.reconstruct.presets import PRESETS, Preset
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,29 +20,52 @@ class ReconstructOptions:
     """What a person may choose.
 
     Attributes:
-        max_size: long side of the pointmaps in pixels; photos are never enlarged.
+        preset: how much work to put in, a key of `presets.PRESETS`.
+        max_size: long side of the pointmaps in pixels, None for the preset's; photos are never
+            enlarged.
         device: auto, cpu, cuda or mps; methods without a network compute on the CPU.
         seed: start of all random numbers.
         fill: also estimate points, at low confidence, where no two photos agree.
+        cameras: file or folder with cameras that the person has, None to find them.
+        mesh: file with the person's mesh of the scene, None to measure depth in the photos.
     """
 
-    max_size: int = 512
+    preset: str = "normal"
+    max_size: int | None = None
     device: str = "auto"
     seed: int = 0
     fill: bool = True
+    cameras: Path | None = None
+    mesh: Path | None = None
 
     def __post_init__(self) -> None:
-        """Refuse sizes that cannot work.
+        """Refuse what cannot work.
 
         Raises:
-            UsageError: `max_size` is out of range.
+            UsageError: there is no such preset, or `max_size` is out of range.
         """
-        if not 64 <= self.max_size <= 4096:
+        if self.preset not in PRESETS:
+            raise UsageError(
+                "reconstruct.preset",
+                f"There is no preset {self.preset!r}.",
+                f"Choose one of: {', '.join(PRESETS)}.",
+            )
+        if not 64 <= self.size <= 4096:
             raise UsageError(
                 "reconstruct.size",
-                f"Pointmaps of {self.max_size} pixels cannot be made.",
+                f"Pointmaps of {self.size} pixels cannot be made.",
                 "Choose a size between 64 and 4096; 512 is usual.",
             )
+
+    @property
+    def numbers(self) -> Preset:
+        """What the preset stands for."""
+        return PRESETS[self.preset]
+
+    @property
+    def size(self) -> int:
+        """Long side of the pointmaps in pixels."""
+        return self.numbers.max_size if self.max_size is None else self.max_size
 
 
 class Reconstructor(Protocol):

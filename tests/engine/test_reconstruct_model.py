@@ -11,8 +11,8 @@ from planes import look_at
 
 from mvsam_engine.capture import Camera, Photo
 from mvsam_engine.errors import ReconstructionError
+from mvsam_engine.reconstruct.classical.consistency import trusted_views
 from mvsam_engine.reconstruct.classical.reasons import no_model, reason
-from mvsam_engine.reconstruct.classical.reconstructor import trusted_views
 from mvsam_engine.reconstruct.classical.sfm_job import PhotoFacts
 from mvsam_engine.reconstruct.classical.sources import depth_ranges, select_sources
 from mvsam_engine.reconstruct.classical.sparse import SparseModel, load_model, save_model

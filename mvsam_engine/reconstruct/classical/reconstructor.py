@@ -4,18 +4,18 @@
 from __future__ import annotations
 
 import tempfile
-from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mvsam_engine.capture.camera import Camera
 from mvsam_engine.capture.files import Transaction
-from mvsam_engine.capture.model import Photo, Reconstruction, Unplaced
+from mvsam_engine.capture.model import Photo, Pointmap, Reconstruction, Unplaced
 from mvsam_engine.capture.store import Capture
-from mvsam_engine.photos import read_rgb
+from mvsam_engine.photos import read_rgb, read_used
 from mvsam_engine.progress import Progress
 from mvsam_engine.reconstruct.base import ReconstructOptions
 from mvsam_engine.reconstruct.classical.reasons import (
-    no_agreement,
     no_model,
     no_parallax,
     reason,
@@ -33,17 +33,8 @@ from mvsam_engine.reconstruct.classical.support import (
 from mvsam_engine.reconstruct.classical.warmup import WarmUp
 from mvsam_engine.reconstruct.normalise import WorldChange, world_change
 
-# Long side in pixels at which features are found: more costs time and places no photo better.
-FEATURE_SIZE = 800
 # Photos with a shorter long side hold too few features to be placed.
 SMALLEST_PHOTO = 160
-# Share of a photo's pixels whose depth other photos must confirm. Rightly placed photos reach 0.2
-# to 0.9 on scenes with some texture, wrongly placed ones at most 0.03.
-LEAST_AGREEMENT = 0.05
-# The same, as a mean over the placed photos, for the model as a whole. Right models reached 0.63 to
-# 0.85 (sample, kitchen, fountain), wrong ones whose photos pass one by one 0.14 and 0.15 (photos
-# very far apart, repeated wallpaper).
-LEAST_MEAN_AGREEMENT = 0.25
 
 
 class ClassicalReconstructor:
@@ -64,9 +55,9 @@ class ClassicalReconstructor:
             raise too_few_photos(len(photos))
         warm_up = WarmUp()
         model, facts = _place(capture, photos, options, progress)
-        model, _ = _in_people_frame(model)
+        model, change = _in_people_frame(model)
         warm_up.wait(progress)
-        model, change, agreement = _densify(capture, model, options, progress, transaction)
+        model, agreement = _densify(capture, model, options, progress, transaction)
         for view, share in agreement.items():
             facts[view].agreement = share
         unplaced = _unplaced(photos, model, facts)
@@ -81,10 +72,11 @@ class ClassicalReconstructor:
             unplaced=unplaced,
             method=self.name,
             settings={
-                "max_size": options.max_size,
+                "preset": options.preset,
+                "max_size": options.size,
                 "seed": options.seed,
                 "fill": options.fill,
-                "feature_size": FEATURE_SIZE,
+                "feature_size": options.numbers.feature_size,
                 "mapper": model.method,
                 "points": len(model.points),
                 "agreement": round(float(np.mean(list(agreement.values()))), 4),
@@ -123,7 +115,7 @@ def _place(
                 for photo in usable
             ),
             folder=folder,
-            size=FEATURE_SIZE,
+            size=options.numbers.feature_size,
             seed=options.seed,
         )
         model, facts = run_sfm(job, progress)
@@ -152,43 +144,34 @@ def _densify(
     options: ReconstructOptions,
     progress: Progress,
     transaction: Transaction,
-) -> tuple[SparseModel, WorldChange, dict[str, float]]:
+) -> tuple[SparseModel, dict[str, float]]:
     """Stage the pointmap of every view that others confirm.
 
     Returns:
-        The model of those views in its final frame, how it got there, and for every view the
-        share of its pixels whose depth other views confirm.
+        The model of those views, and for every view the share of its pixels whose depth other
+        views confirm.
 
     Raises:
         ReconstructionError: the views contradict each other, so the cameras are wrong.
     """
-    from mvsam_engine.reconstruct.classical.dense import Dense
+    from mvsam_engine.reconstruct.classical.dense import densify
 
-    files: dict[str, Path] = {p.view: capture.photo_path(p) for p in capture.photos()}
-    dense = Dense.prepare(model, lambda camera: read_rgb(files[camera.view]), options, progress)
-    found = dense.compare(dense.match())
-    shares = [float((depth_map.depth > 0).mean()) for depth_map in found]
-    trusted = trusted_views(shares)
-    kept, change = _in_people_frame(model.keep(trusted))
-    for pointmap in dense.pointmaps(found, trusted, kept.cameras, change.scale):
+    photos = {photo.view: photo for photo in capture.photos()}
+    confirmed: set[str] = set()
+
+    def read(camera: Camera) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
+        photo = photos[camera.view]
+        mask = capture.photo_mask_path(photo)
+        used = None if mask is None else read_used(mask, photo.width, photo.height)
+        return read_rgb(capture.photo_path(photo)), used
+
+    def put(pointmap: Pointmap) -> None:
         capture.put_pointmap(pointmap, transaction)
-    views = [camera.view for camera in model.cameras]
-    return kept, change, dict(zip(views, shares, strict=True))
+        confirmed.add(pointmap.view)
 
-
-def trusted_views(shares: list[float]) -> list[int]:
-    """Indices of the views whose places the dense depth confirms.
-
-    Args:
-        shares: by view, share of its pixels whose depth other views confirm.
-
-    Raises:
-        ReconstructionError: too few views are confirmed, or all of them too weakly.
-    """
-    trusted = [i for i, share in enumerate(shares) if share >= LEAST_AGREEMENT]
-    if len(trusted) < 2 or np.mean([shares[i] for i in trusted]) < LEAST_MEAN_AGREEMENT:
-        raise no_agreement()
-    return trusted
+    agreement = densify(model, read, options, progress, put)
+    kept = [i for i, camera in enumerate(model.cameras) if camera.view in confirmed]
+    return model.keep(kept), agreement
 
 
 def _unplaced(

@@ -28,6 +28,8 @@ FloatMap = NDArray[np.float32]
 MOST_PADDING = 0.25
 # Grey value outside the photo, so low that any interpolation with it stays below zero.
 OUTSIDE = -1e4
+# A cell of a mask counts when at least half of it does (of 0 to 255).
+HALF = 127
 # Neighbouring depths closer than this share of each other lie on one surface.
 SAME_SURFACE = 0.03
 
@@ -39,12 +41,13 @@ class WorkingView:
     Attributes:
         camera: the original camera; its matrix places the canvas too.
         intrinsics: pinhole matrix [3, 3] of the canvas, index coordinates.
-        gray: [h, w] float32 0..1; `OUTSIDE` where the photo does not reach.
+        gray: [h, w] float32 0..1; `OUTSIDE` where the photo does not reach or is ignored.
         filled: [h, w] float32 0..1; border pixels continue where the photo does not reach.
         guide: [h, w, 3] uint8 RGB, continued like `filled`.
         colors: [gh, gw, 3] uint8 RGB on the photo grid.
         near: least z-depth considered.
         far: greatest z-depth considered.
+        used: [gh, gw] bool on the photo grid, which cells get points; None for all.
     """
 
     camera: Camera
@@ -55,6 +58,7 @@ class WorkingView:
     colors: NDArray[np.uint8]
     near: float
     far: float
+    used: NDArray[np.bool_] | None = None
 
     @property
     def rotation(self) -> NDArray[np.float64]:
@@ -81,7 +85,12 @@ def warp_between(
 
 
 def make_working_view(
-    camera: Camera, photo: NDArray[np.uint8], max_size: int, near: float, far: float
+    camera: Camera,
+    photo: NDArray[np.uint8],
+    max_size: int,
+    near: float,
+    far: float,
+    used: NDArray[np.bool_] | None = None,
 ) -> WorkingView:
     """Shrink a photo and correct its lens.
 
@@ -91,14 +100,21 @@ def make_working_view(
         max_size: long side of the photo grid in pixels.
         near: least z-depth considered, world units.
         far: greatest z-depth considered.
+        used: [H, W] bool, which pixels of the photo count; None for all.
     """
     grid_width, grid_height = fit_size(camera.width, camera.height, max_size)
+    if used is not None:  # as a fourth channel it goes wherever the photo goes
+        photo = np.dstack([photo, np.where(used, np.uint8(255), np.uint8(0))])
     colors = shrink(photo, grid_width, grid_height)
     intrinsics, width, height = _canvas(camera, grid_width, grid_height)
     if not camera.is_distorted and (width, height) == (grid_width, grid_height):
         guide, inside = colors, np.ones((height, width), bool)
     else:
         guide, inside = _corrected(camera, photo, intrinsics, width, height)
+    cells = None
+    if used is not None:
+        cells, inside = colors[..., 3] > HALF, inside & (guide[..., 3] > HALF)
+        guide, colors = (np.ascontiguousarray(image[..., :3]) for image in (guide, colors))
     filled = (cv2.cvtColor(guide, cv2.COLOR_RGB2GRAY) / np.float32(255.0)).astype(np.float32)
     return WorkingView(
         camera=camera,
@@ -109,6 +125,7 @@ def make_working_view(
         colors=colors,
         near=near,
         far=far,
+        used=cells,
     )
 
 
