@@ -19,8 +19,11 @@ from mvsam_engine.capture.camera import Camera
 VIEWING_DISTANCE = 2.0
 # People hold a camera level to a few degrees; more tilt than this says they did not.
 LEVEL_DEGREES = 6.0
+# How far from level an ordinary hold is; photos beyond it count less and less.
+HELD_DEGREES = 3.0
 # Expected error of the up direction, in degrees, that is still called upright.
 TRUSTED_DEGREES = 5.0
+_ROUNDS = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,28 +41,54 @@ class WorldChange:
     upright: bool
 
 
-def up_direction(cameras: tuple[Camera, ...]) -> tuple[NDArray[np.float64], bool]:
-    """Unit vector [3] that points up in the world of `cameras`, and whether to trust it.
+@dataclass(frozen=True, slots=True, eq=False)
+class CameraUp:
+    """What the way the cameras were held says about up.
+
+    Attributes:
+        direction: [3] unit vector, world frame.
+        degrees: expected error of `direction`; 90 when the cameras leave it open.
+        trusted: whether the cameras alone are enough to call a world upright.
+    """
+
+    direction: NDArray[np.float64]
+    degrees: float
+    trusted: bool
+
+
+def camera_up(cameras: tuple[Camera, ...]) -> CameraUp:
+    """Up, from how level the cameras were held.
 
     Photographers hold the camera level, so the cameras' x axes all lie in the horizontal plane:
-    up is perpendicular to them. When all cameras look the same way this leaves up open, and the
-    mean of the cameras' own up axes is taken, which is tilted when all look down.
+    up is perpendicular to them. Photos that were taken at a slant, or on their side, must not
+    turn the world: the fit weighs each axis by how well it agrees (Cauchy weights). When all
+    cameras look the same way this leaves up open, and the mean of the cameras' own up axes is
+    taken, which is tilted when all look down.
     """
     rotations = np.array([c.camera_from_world[:3, :3] for c in cameras])
     sideways, mean_up = rotations[:, 0], -rotations[:, 1].mean(axis=0)
     norm = np.linalg.norm(mean_up)
     mean_up = mean_up / norm if norm > 1e-6 else np.array([0.0, 0.0, 1.0])
-    values, vectors = np.linalg.eigh(sideways.T @ sideways / len(cameras))
-    up = vectors[:, 0] * (1.0 if vectors[:, 0] @ mean_up >= 0 else -1.0)
-    tilt = np.degrees(np.arcsin(np.clip(np.abs(sideways @ up), 0.0, 1.0)))
+    weights = np.ones(len(cameras))
+    for _ in range(_ROUNDS):
+        values, vectors = np.linalg.eigh((weights[:, None] * sideways).T @ sideways)
+        up = vectors[:, 0] * (1.0 if vectors[:, 0] @ mean_up >= 0 else -1.0)
+        tilt = np.degrees(np.arcsin(np.clip(np.abs(sideways @ up), 0.0, 1.0)))
+        weights = 1.0 / (1.0 + (tilt / HELD_DEGREES) ** 2)
     level = float(np.median(tilt)) < LEVEL_DEGREES
     # The error of a fitted plane: the tilt (at least a degree) over the spread of the axes
     # (second eigenvalue) in their narrow direction.
     noise = max(1.0, float(np.median(tilt)))
-    error = noise / np.sqrt(max(values[1] * len(cameras), 1e-12))
+    error = noise / np.sqrt(max(float(values[1]), 1e-12))
     # Both ways of asking must roughly say the same: otherwise many photos lie on their side.
     trusted = len(cameras) >= 3 and level and error < TRUSTED_DEGREES and up @ mean_up > 0.5
-    return (up, True) if trusted else (mean_up, False)
+    return CameraUp(up, float(error), True) if trusted else CameraUp(mean_up, 90.0, False)
+
+
+def up_direction(cameras: tuple[Camera, ...]) -> tuple[NDArray[np.float64], bool]:
+    """Unit vector [3] that points up in the world of `cameras`, and whether to trust it."""
+    found = camera_up(cameras)
+    return found.direction, found.trusted
 
 
 def world_change(
