@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from mvsam_engine.errors import SegmentationError
 from mvsam_engine.segment.encoder import ImageEncoder, OnnxEncoder, TorchEncoder
 from mvsam_engine.segment.frame import MASK_SIDE, MODEL_SIDE
+from mvsam_engine.segment.two_way import two_way
 from mvsam_engine.weights import find_weights, load_state
 
 if TYPE_CHECKING:
@@ -180,61 +181,13 @@ class Sam:
         own = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
         tokens = torch.cat([own.expand(batch, -1, -1), prompts], dim=1)
         valid = torch.cat([valid.new_ones(batch, len(own)), valid], dim=1)
-        tokens, keys = _two_way(decoder.transformer, images, self._image_code, tokens, valid)
+        tokens, keys = two_way(decoder.transformer, images, self._image_code, tokens, valid)
         grid = keys.transpose(1, 2).unflatten(2, images.shape[2:])
         fine = decoder.output_upscaling(grid)  # [B, 32, 256, 256]
         heads = decoder.output_hypernetworks_mlps
         weights = torch.stack([h(tokens[:, 1 + i]) for i, h in enumerate(heads)], dim=1)
         logits = (weights @ fine.flatten(2)).unflatten(2, (MASK_SIDE, MASK_SIDE))
         return logits, decoder.iou_prediction_head(tokens[:, 0])
-
-
-def _two_way(
-    transformer: Any, images: Tensor, image_code: Tensor, tokens: Tensor, valid: Tensor
-) -> tuple[Tensor, Tensor]:
-    """SAM's two-way transformer with padded tokens kept out of every attention.
-
-    Args:
-        transformer: kornia's `TwoWayTransformer`.
-        images: [B, 256, 64, 64].
-        image_code: [1, 256, 64, 64] positional code.
-        tokens: [B, T, 256].
-        valid: [B, T] bool, False for padding.
-
-    Returns:
-        Tokens [B, T, 256] and image features [B, 4096, 256].
-    """
-    keys = images.flatten(2).transpose(1, 2).contiguous()  # [B, 4096, 256]
-    code = image_code.flatten(2).transpose(1, 2)
-    mask = None if bool(valid.all()) else valid[:, None, None, :]
-    queries = tokens
-    for layer in transformer.layers:
-        if layer.skip_first_layer_pe:
-            queries = _attend(layer.self_attn, queries, queries, queries, mask)
-        else:
-            q = queries + tokens
-            queries = queries + _attend(layer.self_attn, q, q, queries, mask)
-        queries = layer.norm1(queries)
-        k = keys + code
-        q = queries + tokens
-        queries = layer.norm2(queries + _attend(layer.cross_attn_token_to_image, q, k, keys))
-        queries = layer.norm3(queries + layer.mlp(queries))
-        q = queries + tokens
-        seen = _attend(layer.cross_attn_image_to_token, k, q, queries, mask)
-        keys = layer.norm4(keys + seen)
-    attended = _attend(transformer.final_attn_token_to_image, queries + tokens, keys + code, keys)
-    return transformer.norm_final_attn(queries + attended), keys
-
-
-def _attend(module: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Multi-head attention of kornia's `Attention`; `mask` [B, 1, 1, K] is False for padding."""
-    from torch.nn.functional import scaled_dot_product_attention
-
-    def heads(x: Tensor) -> Tensor:
-        return x.unflatten(2, (module.num_heads, -1)).transpose(1, 2)
-
-    q, k, v = heads(module.q_proj(q)), heads(module.k_proj(k)), heads(module.v_proj(v))
-    return module.out_proj(scaled_dot_product_attention(q, k, v, mask).transpose(1, 2).flatten(2))
 
 
 def load_sam(name: str = "mobile_sam", device: str = "auto") -> Sam:
