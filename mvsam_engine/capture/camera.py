@@ -8,21 +8,43 @@ COLMAP's (https://colmap.github.io/cameras.html), whose pixel convention is ours
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mvsam_engine.capture.conventions import FloatArray, camera_center, transform_points
+from mvsam_engine.capture.lens import Brown, Division, FieldOfView, Lens, Unified
 from mvsam_engine.errors import CaptureError
 
-# Names of the parameters of each model, in order.
+_FULL = ("fx", "fy", "cx", "cy")
+
+# Names of the parameters of each model, in order. "f" stands for both focal lengths. The first
+# group is COLMAP's; models whose names begin with MVSAM are ours, for what no model of COLMAP has:
+# skew together with the full Brown polynomial (Metashape, RealityScan), also behind a fisheye.
 CAMERA_MODELS: dict[str, tuple[str, ...]] = {
     "SIMPLE_PINHOLE": ("f", "cx", "cy"),
     "PINHOLE": ("fx", "fy", "cx", "cy"),
     "SIMPLE_RADIAL": ("f", "cx", "cy", "k1"),
     "RADIAL": ("f", "cx", "cy", "k1", "k2"),
     "OPENCV": ("fx", "fy", "cx", "cy", "k1", "k2", "p1", "p2"),
-}
+    "FULL_OPENCV": (*_FULL, "k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6"),
+    "SIMPLE_FISHEYE": ("f", "cx", "cy"),
+    "FISHEYE": _FULL,
+    "SIMPLE_RADIAL_FISHEYE": ("f", "cx", "cy", "k1"),
+    "RADIAL_FISHEYE": ("f", "cx", "cy", "k1", "k2"),
+    "OPENCV_FISHEYE": (*_FULL, "k1", "k2", "k3", "k4"),
+    "THIN_PRISM_FISHEYE": (*_FULL, "k1", "k2", "p1", "p2", "k3", "k4", "sx1", "sy1"),
+    "RAD_TAN_THIN_PRISM_FISHEYE": (
+        *_FULL, "k0", "k1", "k2", "k3", "k4", "k5", "p0", "p1", "s0", "s1", "s2", "s3",
+    ),
+    "FOV": (*_FULL, "omega"),
+    "SIMPLE_DIVISION": ("f", "cx", "cy", "k1"),
+    "DIVISION": (*_FULL, "k1"),
+    "EUCM": (*_FULL, "alpha", "beta"),
+    "MVSAM_BROWN": (*_FULL, "skew", "k1", "k2", "k3", "k4", "p1", "p2"),
+    "MVSAM_BROWN_FISHEYE": (*_FULL, "skew", "k1", "k2", "k3", "k4", "p1", "p2"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +56,8 @@ class Camera:
         model: a key of `CAMERA_MODELS`.
         width: upright photo's width in pixels; the intrinsics refer to it.
         height: upright photo's height in pixels.
-        params: the model's parameters in COLMAP's order, pixels (corner origin).
+        params: the model's parameters in COLMAP's order, pixels (corner origin). A negative fx
+            is a mirrored photo.
         camera_from_world: [4, 4] float64, OpenCV axes.
     """
 
@@ -49,7 +72,8 @@ class Camera:
         """Refuse what cannot be a camera.
 
         Raises:
-            CaptureError: unknown model, wrong number of parameters, or not a rigid matrix.
+            CaptureError: unknown model, wrong number of parameters, no focal length, no pixels,
+                or not a rigid matrix.
         """
         names = CAMERA_MODELS.get(self.model)
         if names is None:
@@ -64,6 +88,12 @@ class Camera:
                 "camera.params",
                 f"Camera {self.view!r}: {self.model} takes {len(names)} finite parameters, "
                 f"got {len(self.params)}.",
+            )
+        if self.param("fx") == 0.0 or self.param("fy") == 0.0:
+            raise CaptureError("camera.focal", f"Camera {self.view!r} has the focal length 0.")
+        if self.width < 1 or self.height < 1:
+            raise CaptureError(
+                "camera.size", f"Camera {self.view!r} has {self.width} x {self.height} pixels."
             )
         rigid = matrix.shape == (4, 4) and np.allclose(
             matrix[:3, :3] @ matrix[:3, :3].T, np.eye(3), atol=1e-4
@@ -88,7 +118,7 @@ class Camera:
         """Pinhole matrix K [3, 3] without the distortion."""
         return np.array(
             [
-                [self.param("fx"), 0.0, self.param("cx")],
+                [self.param("fx"), self.param("skew"), self.param("cx")],
                 [0.0, self.param("fy"), self.param("cy")],
                 [0.0, 0.0, 1.0],
             ]
@@ -102,7 +132,7 @@ class Camera:
     @property
     def is_distorted(self) -> bool:
         """Whether straight lines are bent by this lens model."""
-        return any(self.param(k) != 0.0 for k in ("k1", "k2", "p1", "p2"))
+        return _lens(self.model, self.params) is not None
 
     def project(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Project world points into the photo.
@@ -111,24 +141,34 @@ class Camera:
             points: [..., 3] world points.
 
         Returns:
-            pixels [..., 2] (NaN behind the camera) and z-depth [...] in world units.
+            pixels [..., 2] and z-depth [...] in world units. Pixels are NaN behind the camera, and
+            so far off the axis that the lens model would fold them back (`capture.lens`).
         """
         local = transform_points(self.camera_from_world, np.asarray(points, dtype=np.float64))
         depth = local[..., 2]
         safe = np.where(depth > 1e-9, depth, np.nan)
-        return self._pixels_of(local[..., :2] / safe[..., None]), depth
+        bent = local[..., :2] / safe[..., None]
+        lens = _lens(self.model, self.params)
+        if lens is not None:
+            with np.errstate(all="ignore"):
+                bent = lens.bend(bent)
+        x = bent[..., 0] * self.param("fx") + bent[..., 1] * self.param("skew") + self.param("cx")
+        y = bent[..., 1] * self.param("fy") + self.param("cy")
+        return np.stack([x, y], axis=-1), depth
 
     def rays(self, pixels: FloatArray) -> FloatArray:
-        """Directions [..., 3] in the camera frame with z = 1 that photo `pixels` [..., 2] see."""
+        """Directions [..., 3] in the camera frame with z = 1 that photo `pixels` [..., 2] see.
+
+        NaN where the lens model sees nothing in front of the camera.
+        """
         pixels = np.asarray(pixels, dtype=np.float64)
-        fx, fy = self.param("fx"), self.param("fy")
-        cx, cy = self.param("cx"), self.param("cy")
-        distorted = np.stack([(pixels[..., 0] - cx) / fx, (pixels[..., 1] - cy) / fy], axis=-1)
-        flat = distorted
-        if self.is_distorted:
-            # Fixed-point inversion; contracts for any lens worth the name of pinhole.
-            for _ in range(30):
-                flat = flat - (self._distort(flat) - distorted)
+        y = (pixels[..., 1] - self.param("cy")) / self.param("fy")
+        x = (pixels[..., 0] - self.param("cx") - self.param("skew") * y) / self.param("fx")
+        flat = np.stack([x, y], axis=-1)
+        lens = _lens(self.model, self.params)
+        if lens is not None:
+            with np.errstate(all="ignore"):
+                flat = lens.unbend(flat)
         return np.concatenate([flat, np.ones_like(flat[..., :1])], axis=-1)
 
     def unproject(self, pixels: FloatArray, depth: FloatArray) -> FloatArray:
@@ -136,19 +176,42 @@ class Camera:
         local = self.rays(pixels) * np.asarray(depth, dtype=np.float64)[..., None]
         return (local - self.camera_from_world[:3, 3]) @ self.camera_from_world[:3, :3]
 
-    def _pixels_of(self, normalised: FloatArray) -> FloatArray:
-        distorted = self._distort(normalised) if self.is_distorted else normalised
-        x = distorted[..., 0] * self.param("fx") + self.param("cx")
-        y = distorted[..., 1] * self.param("fy") + self.param("cy")
-        return np.stack([x, y], axis=-1)
 
-    def _distort(self, normalised: FloatArray) -> FloatArray:
-        """Brown-Conrady: radial k1, k2 and tangential p1, p2 on normalised coordinates."""
-        x, y = normalised[..., 0], normalised[..., 1]
-        k1, k2 = self.param("k1"), self.param("k2")
-        p1, p2 = self.param("p1"), self.param("p2")
-        r2 = x * x + y * y
-        radial = 1.0 + r2 * (k1 + r2 * k2)
-        dx = 2.0 * p1 * x * y + p2 * (r2 + 2.0 * x * x)
-        dy = p1 * (r2 + 2.0 * y * y) + 2.0 * p2 * x * y
-        return np.stack([x * radial + dx, y * radial + dy], axis=-1)
+@lru_cache(maxsize=512)
+def _lens(model: str, params: tuple[float, ...]) -> Lens | None:
+    """The lens of a camera model; None when it bends nothing."""
+    value = dict(zip(CAMERA_MODELS[model], params, strict=True))
+
+    def get(*names: str) -> tuple[float, ...]:
+        return tuple(value.get(name, 0.0) for name in names)
+
+    if model.endswith("DIVISION"):
+        return Division(value["k1"]) if value["k1"] else None
+    if model == "FOV":
+        return FieldOfView(value["omega"]) if value["omega"] else None
+    if model == "EUCM":
+        return Unified(value["alpha"], value["beta"]) if value["alpha"] else None
+    if model == "RAD_TAN_THIN_PRISM_FISHEYE":
+        # COLMAP counts from 0 here, and p0 is the one along x: OpenCV's p2.
+        return Brown(
+            fisheye=True,
+            radial=_without_zeros(get("k0", "k1", "k2", "k3", "k4", "k5")),
+            tangential=(value["p1"], value["p0"]),
+            prism=(value["s0"], value["s1"], value["s2"], value["s3"]),
+            after_radial=True,
+        )
+    rational = model == "FULL_OPENCV"
+    lens = Brown(
+        fisheye="FISHEYE" in model,
+        radial=_without_zeros(get("k1", "k2", "k3") if rational else get("k1", "k2", "k3", "k4")),
+        below=_without_zeros(get("k4", "k5", "k6")) if rational else (),
+        tangential=(value.get("p1", 0.0), value.get("p2", 0.0)),
+        prism=(value.get("sx1", 0.0), 0.0, value.get("sy1", 0.0), 0.0),
+    )
+    return None if lens == Brown() else lens
+
+
+def _without_zeros(ks: tuple[float, ...]) -> tuple[float, ...]:
+    """`ks` without the zeros at its end."""
+    last = max((i + 1 for i, k in enumerate(ks) if k), default=0)
+    return ks[:last]

@@ -127,7 +127,10 @@ def test_models_are_those_of_colmap(model):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"model": "FISHEYE"},
+        {"model": "EQUIRECTANGULAR"},
+        {"params": (0.0, 500.0, 320.0, 240.0)},
+        {"params": (500.0, 0.0, 320.0, 240.0)},
+        {"width": 0},
         {"params": (1.0, 2.0)},
         {"params": (np.nan, 500.0, 320.0, 240.0)},
         {"camera_from_world": np.eye(4) * 2},
