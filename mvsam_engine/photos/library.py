@@ -3,138 +3,80 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from mvsam_engine.capture import Capture, Photo
-from mvsam_engine.capture.files import Transaction, safe_name
 from mvsam_engine.errors import PhotoError
-from mvsam_engine.photos.read import read_photo
+from mvsam_engine.photos.find import find_photos
+from mvsam_engine.photos.frames import add_video
+from mvsam_engine.photos.intake import Intake
+from mvsam_engine.photos.masking import add_masks
+from mvsam_engine.photos.masks import find_masks
 from mvsam_engine.progress import Progress
 
-PHOTO_SUFFIXES = {
-    ".jpg", ".jpeg", ".jpe", ".png", ".tif", ".tiff", ".webp", ".bmp", ".mpo", ".heic", ".heif",
-}  # fmt: skip
 
+@dataclass(frozen=True, slots=True)
+class IntakeOptions:
+    """How photos come in.
 
-def find_photos(sources: Iterable[Path]) -> list[Path]:
-    """Photo files among `sources`: files as named, folders searched (not below them).
-
-    Raises:
-        PhotoError: a source does not exist, or a folder holds no photo.
+    Attributes:
+        masks: folder of photo masks, None for none.
+        masks_invert: whether white in a mask means ignored rather than used.
+        every: of a video, the sharpest of every so many frames; None for about 80 in all.
+        recursive: whether folders are searched below too.
     """
-    found: list[Path] = []
-    for source in sources:
-        if source.is_dir():
-            inside = [
-                p
-                for p in source.iterdir()
-                if p.suffix.lower() in PHOTO_SUFFIXES and p.is_file() and p.name[0] != "."
-            ]
-            if not inside:
-                raise PhotoError(
-                    "photo.none",
-                    f"There are no photos in {source}.",
-                    "Photos are files ending in .jpg, .png, .tif or .webp.",
-                )
-            found += sorted(inside, key=lambda p: natural_order(p.name))
-        elif source.is_file():
-            found.append(source)
-        else:
-            raise PhotoError("photo.missing", f"{source} does not exist.", "Check the path.")
-    return found
+
+    masks: Path | None = None
+    masks_invert: bool = False
+    every: int | None = None
+    recursive: bool = False
 
 
-def natural_order(name: str) -> list[tuple[int, int, str]]:
-    """Sort key that puts ``IMG_9`` before ``IMG_10``."""
-    parts = re.split(r"(\d+)", name.casefold())
-    return [(1, int(p), "") if p.isdecimal() else (0, 0, p) for p in parts]
+def add_photos(
+    capture: Capture,
+    sources: Iterable[Path],
+    progress: Progress,
+    options: IntakeOptions = IntakeOptions(),
+) -> tuple[Photo, ...]:
+    """Copy photos and frames of videos into the capture; call inside `capture.writing()`.
 
-
-def add_photos(capture: Capture, sources: Iterable[Path], progress: Progress) -> tuple[Photo, ...]:
-    """Copy photos into the capture; call inside `capture.writing()`.
-
-    Photos that the capture already has (same content) are left as they are. A photo that cannot
-    be read is named in a warning and left out.
+    Photos that the capture already has (same content) are left as they are. A file that cannot
+    be read is named in a warning and left out. Masks apply to all photos of the capture.
 
     Args:
         capture: where to.
         sources: files and folders.
-        progress: counts photos.
+        progress: counts photos, and frames of each video.
+        options: masks, frames, folders.
 
     Returns:
         All photos of the capture.
 
     Raises:
-        PhotoError: a source is missing, or no photo could be read at all.
+        PhotoError: a source is missing, no photo could be read at all, or no mask could be used.
         CaptureError: writing failed; the capture is as it was.
     """
-    paths = find_photos(sources)
-    photos = list(capture.photos())
-    progress.stage("Reading photos", len(paths))
+    found = find_photos(sources, options.recursive)
+    masks = find_masks(options.masks) if options.masks else []
+    before = capture.photos()
     with capture.transaction() as transaction:
-        before = len(photos)
-        for path in paths:
+        intake = Intake(before, transaction, progress)
+        intake.add_stills([source for source in found if not source.is_video])
+        for video in (source for source in found if source.is_video):
             try:
-                _add(path, photos, transaction, progress)
+                add_video(intake, video, options.every)
             except PhotoError as error:
                 progress.warn(error.code, error.message, error.remedy)
-            progress.step()
-        if not photos:
+        if not intake.photos:
             raise PhotoError(
                 "photo.none",
-                f"None of the {len(paths)} files could be read as a photo.",
+                f"None of the {len(found)} files could be read as a photo.",
                 "The warnings above say why for each.",
             )
-        if len(photos) > before:
-            capture.put_photos(tuple(photos), transaction)
-    return tuple(photos)
-
-
-def _add(path: Path, photos: list[Photo], transaction: Transaction, progress: Progress) -> None:
-    """Read one photo and append it, unless its content is there already."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise PhotoError(
-            "photo.unreadable", f"{path.name} cannot be opened: {error.strerror}."
-        ) from error
-    sha256 = hashlib.sha256(data).hexdigest()
-    twin = next((p for p in photos if p.sha256 == sha256), None)
-    if twin is not None:
-        if twin.original_name != path.name:
-            progress.warn(
-                "photo.duplicate",
-                f"{path.name} is the same photo as {twin.original_name}; it was left out.",
-            )
-        return
-    upright = read_photo(path, data)
-    view = _unique_view(path, photos)
-    file = f"photos/{view}{upright.suffix}"
-    transaction.write(file, upright.data)
-    photos.append(
-        Photo(
-            view=view,
-            file=file,
-            width=upright.width,
-            height=upright.height,
-            size=len(data),
-            sha256=sha256,
-            original_name=path.name,
-            focal=upright.focal,
-            camera_model=upright.camera_model,
-        )
-    )
-
-
-def _unique_view(path: Path, photos: list[Photo]) -> str:
-    """The file name without its ending; told apart by the ending or a number when taken.
-
-    Compared without case, since the capture may be opened where file names have none.
-    """
-    taken = {p.view.casefold() for p in photos}
-    stem, ending = safe_name(path.stem, "photo"), path.suffix.lstrip(".").lower()
-    candidates = [stem, f"{stem}_{ending}"] + [f"{stem}_{n}" for n in range(2, len(taken) + 3)]
-    return next(c for c in candidates if c.casefold() not in taken)
+        if options.masks:
+            add_masks(intake, options.masks, masks, options.masks_invert)
+        if tuple(intake.photos) != before:
+            capture.put_photos(tuple(intake.photos), transaction)
+    return tuple(intake.photos)

@@ -4,30 +4,21 @@
 from __future__ import annotations
 
 import io
-import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from mvsam_engine.errors import PhotoError
-
-# Photos above this are refused before a pixel is decoded (a stitched panorama, or a bomb).
-MAX_PIXELS = 400_000_000
-MIN_SIDE = 32
+from mvsam_engine.photos import exif as exif_tags
+from mvsam_engine.photos.decode import Decoded, decode
 
 # Files of these kinds are copied byte by byte when they are upright 8-bit photos already.
-_COPIED_FORMATS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png"}
-_COPIED_MODES = {"RGB", "L"}
-
-# Diagonal of a 36 x 24 mm frame: what a "35 mm equivalent" focal length refers to (CIPA DCG-001).
-_FULL_FRAME_DIAGONAL = math.hypot(36.0, 24.0)
-
-# Our own limit above replaces pillow's, which refuses photos that real cameras take.
-Image.MAX_IMAGE_PIXELS = None
+_COPIED_KINDS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png"}
+# What these hold has lost its exact pixels before; a fine JPEG adds nothing that could be seen.
+_LOSSY_KINDS = {"JPEG", "MPO", "HEIF", "AVIF"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +32,10 @@ class UprightPhoto:
         suffix: ``.jpg`` or ``.png``.
         focal: focal length in pixels from EXIF, None when unknown.
         camera_model: maker and model from EXIF.
+        orientation: EXIF orientation that was applied.
+        used: [H, W] bool, False where the photo is transparent; None when it is opaque, and when
+            it is transparent all over.
+        invisible: whether it is transparent all over.
     """
 
     width: int
@@ -49,122 +44,87 @@ class UprightPhoto:
     suffix: str
     focal: float | None
     camera_model: str
+    orientation: int = 1
+    used: NDArray[np.bool_] | None = None
+    invisible: bool = False
 
 
-def read_rgb(path: Path) -> NDArray[np.uint8]:
-    """Read any photo as [H, W, 3] uint8 RGB, upright.
+def read_rgb(path: Path, at_least: int | None = None) -> NDArray[np.uint8]:
+    """Read any photo as RGB, upright.
+
+    Args:
+        path: the file.
+        at_least: pixels on the long side that are needed; None for all. A JPEG is then decoded at
+            1/2, 1/4 or 1/8 where that leaves enough, which takes a fraction of time and memory.
+
+    Returns:
+        [H, W, 3] uint8. A smaller image has ``ceil(H / factor)`` rows and covers exactly the whole
+        photo, as any grid does by the project's convention.
 
     Raises:
         PhotoError: unreadable, too large or too small, in a sentence.
     """
-    return np.asarray(_to_rgb(_open(path, path.read_bytes)))
+    return np.asarray(decode(path.name, read_bytes(path), at_least).image)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file.
+
+    Raises:
+        PhotoError: it cannot be opened.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise PhotoError(
+            "photo.unreadable",
+            f"{path.name} cannot be opened: {error.strerror or error}.",
+            "Check that it is there and may be read.",
+        ) from error
 
 
 def read_photo(path: Path, data: bytes) -> UprightPhoto:
     """Check a photo's bytes and make the upright file that the capture keeps.
 
-    An upright 8-bit JPEG or PNG is kept as it is; everything else is converted.
+    An upright 8-bit JPEG or PNG is kept as it is; everything else is converted, without loss
+    where the original has none.
 
     Raises:
         PhotoError: unreadable, too large or too small, in a sentence.
     """
-    image = _open(path, lambda: data)
-    exif = image.getexif()
-    kind, mode = image.format or "", image.mode
-    as_it_is = (
-        kind in _COPIED_FORMATS
-        and mode in _COPIED_MODES
-        and exif.get(ExifTags.Base.Orientation, 1) == 1
-        and "transparency" not in image.info
+    decoded = decode(path.name, data, only_check_plain=True)
+    if decoded.plain and decoded.kind in _COPIED_KINDS:
+        content, suffix = data, _COPIED_KINDS[decoded.kind]
+    else:
+        content, suffix = _encode(decoded)
+    used, invisible = None, False
+    if decoded.alpha is not None:
+        used = np.asarray(decoded.alpha) > 0
+        invisible = not used.any()
+    return UprightPhoto(
+        width=decoded.width,
+        height=decoded.height,
+        data=content,
+        suffix=suffix,
+        focal=exif_tags.focal_pixels(decoded.exif, decoded.width, decoded.height),
+        camera_model=exif_tags.camera_model(decoded.exif),
+        orientation=decoded.orientation,
+        used=None if invisible else used,
+        invisible=invisible,
     )
-    upright = _to_rgb(image)
-    width, height = upright.size
-    focal = _focal_pixels(exif, width, height)
-    model = _camera_model(exif)
-    if as_it_is:
-        return UprightPhoto(width, height, data, _COPIED_FORMATS[kind], focal, model)
+
+
+def encode_jpeg(image: Image.Image, icc: bytes | None = None) -> bytes:
+    """A JPEG as fine as photos are kept in: quality 97, colours at full resolution."""
     buffer = io.BytesIO()
-    if kind in ("JPEG", "MPO"):
-        upright.save(buffer, "JPEG", quality=97, subsampling=0)
-        return UprightPhoto(width, height, buffer.getvalue(), ".jpg", focal, model)
-    upright.save(buffer, "PNG", compress_level=3)
-    return UprightPhoto(width, height, buffer.getvalue(), ".png", focal, model)
+    image.save(buffer, "JPEG", quality=97, subsampling=0, icc_profile=icc)
+    return buffer.getvalue()
 
 
-def _open(path: Path, read: Any) -> Image.Image:
-    """Open and fully decode a photo, or say why not."""
-    try:
-        image = Image.open(io.BytesIO(read()))
-        if image.width * image.height > MAX_PIXELS:
-            raise PhotoError(
-                "photo.huge",
-                f"{path.name} has {image.width} x {image.height} pixels, more than "
-                f"{MAX_PIXELS // 1_000_000} million.",
-                "Make a smaller copy of it.",
-            )
-        if min(image.size) < MIN_SIDE:
-            raise PhotoError(
-                "photo.tiny",
-                f"{path.name} is only {image.width} x {image.height} pixels.",
-                f"Photos need at least {MIN_SIDE} pixels on each side.",
-            )
-        image.load()
-    except PhotoError:
-        raise
-    except UnidentifiedImageError as error:
-        heic = path.suffix.lower() in (".heic", ".heif")
-        raise PhotoError(
-            "photo.unreadable",
-            f"{path.name} is not a photo that can be read.",
-            "Convert it from HEIC to JPEG first." if heic else "Remove it, or save it as JPEG.",
-        ) from error
-    # Decoders raise many kinds of errors on damaged data; all mean the same to a person.
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        EOFError,
-        MemoryError,
-        Image.DecompressionBombError,
-    ) as error:
-        raise PhotoError(
-            "photo.damaged",
-            f"{path.name} is damaged or cut short: {error}.",
-            "Copy it again from the camera, or remove it.",
-        ) from error
-    return image
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """Upright 8-bit RGB of any mode that pillow decodes."""
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I") or image.mode == "F":
-        # 16-bit and float grey: stretch the type's range, which `convert` would clip.
-        values = np.asarray(image, dtype=np.float64)
-        top = 65535.0 if image.mode.startswith("I") else max(float(np.nanmax(values)), 1e-9)
-        grey = np.clip(np.nan_to_num(values) * (255.0 / top), 0, 255).astype(np.uint8)
-        return Image.fromarray(grey).convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        # Transparent pixels often hide arbitrary colours: flat grey gives no false features.
-        flat = Image.new("RGBA", rgba.size, (128, 128, 128, 255))
-        return Image.alpha_composite(flat, rgba).convert("RGB")
-    return image.convert("RGB")
-
-
-def _focal_pixels(exif: Image.Exif, width: int, height: int) -> float | None:
-    """Focal length in pixels from EXIF's 35 mm equivalent, None when absent or absurd."""
-    details = exif.get_ifd(ExifTags.IFD.Exif)
-    try:
-        equivalent = float(details.get(ExifTags.Base.FocalLengthIn35mmFilm, 0) or 0)
-    except (TypeError, ValueError, ZeroDivisionError):
-        return None
-    focal = equivalent * math.hypot(width, height) / _FULL_FRAME_DIAGONAL
-    return focal if 0.2 < focal / max(width, height) < 50.0 else None
-
-
-def _camera_model(exif: Image.Exif) -> str:
-    """Maker and model, printable, short."""
-    words = [str(exif.get(tag, "")) for tag in (ExifTags.Base.Make, ExifTags.Base.Model)]
-    text = " ".join(" ".join(words).split())
-    return "".join(c for c in text if c.isprintable())[:120]
+def _encode(decoded: Decoded) -> tuple[bytes, str]:
+    """The upright copy and its suffix."""
+    if decoded.kind in _LOSSY_KINDS:
+        return encode_jpeg(decoded.image, decoded.icc), ".jpg"
+    buffer = io.BytesIO()
+    decoded.image.save(buffer, "PNG", compress_level=3, icc_profile=decoded.icc)
+    return buffer.getvalue(), ".png"

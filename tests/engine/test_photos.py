@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from mvsam_engine.capture import Capture
+from mvsam_engine.capture.sources import natural_order
 from mvsam_engine.errors import CaptureError, PhotoError
 from mvsam_engine.photos import add_photos, read_photo, read_rgb
-from mvsam_engine.photos import read as reader
-from mvsam_engine.photos.library import natural_order
+from mvsam_engine.photos import decode as decoder
 from mvsam_engine.progress import Progress
 
 WIDTH, HEIGHT = 80, 60
@@ -167,7 +167,7 @@ def test_only_bad_files_is_an_error_that_changes_nothing(tmp_path):
 
 
 def test_huge_photo_is_refused_before_decoding(tmp_path, monkeypatch):
-    monkeypatch.setattr(reader, "MAX_PIXELS", WIDTH * HEIGHT - 1)
+    monkeypatch.setattr(decoder, "MAX_PIXELS", WIDTH * HEIGHT - 1)
     path = saved(tmp_path / "a.png", picture())
     with pytest.raises(PhotoError, match="smaller copy"):
         read_rgb(path)
