@@ -52,7 +52,7 @@ def _root(
 def reconstruct(
     photos: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="PHOTO_OR_FOLDER...", help="Photos, or folders of photos."),
+        typer.Argument(metavar="PHOTO_OR_FOLDER...", help="Photos, videos, or folders of them."),
     ] = None,
     *,
     capture: Annotated[Path, typer.Option(metavar="DIR", help="Made when it does not exist.")],
@@ -61,15 +61,76 @@ def reconstruct(
         int, typer.Option(min=64, max=4096, metavar="PX", help="Long side of the pointmaps.")
     ] = 512,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    masks: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Photo masks, named like the photos: white is used."),
+    ] = None,
+    masks_invert: Annotated[
+        bool, typer.Option("--masks-invert", help="White in the masks is ignored instead.")
+    ] = False,
+    every: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Of a video, the sharpest of every N frames."),
+    ] = None,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", help="Search folders below the named ones too.")
+    ] = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Photos to cameras and one 3D point per pixel."""
+    """Photos to cameras and one 3D point per pixel.
+
+    Of a video, about 80 frames are taken unless --every says otherwise.
+    """
     terminal = Terminal(as_json, verbose)
     with terminal.guarded():
         from mvsam_engine.commands import work
 
-        work.reconstruct(terminal, photos or [], capture, work.options(geometry, max_size, device))
+        given = work.GivenPhotos(tuple(photos or ()), masks, masks_invert, every, recursive)
+        work.reconstruct(terminal, given, capture, work.options(geometry, max_size, device))
+
+
+@app.command()
+def place(
+    directory: CaptureDir,
+    *,
+    upright: Annotated[bool, typer.Option("--upright", help="Turn so that +Z is up.")] = False,
+    ground: Annotated[
+        bool, typer.Option("--ground", help="Move so that the ground lies at z = 0.")
+    ] = False,
+    distance: Annotated[
+        list[str] | None,
+        typer.Option(metavar="VIEW:x,y:VIEW:x,y:LENGTH", help="Known distance of two places."),
+    ] = None,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(metavar="VIEW:VIEW:LENGTH", help="Known distance of two photos' cameras."),
+    ] = None,
+    camera_height: Annotated[
+        str | None, typer.Option(metavar="LENGTH", help="Of the cameras above the ground.")
+    ] = None,
+    reset: Annotated[
+        bool, typer.Option("--reset", help="Forget the earlier placement first.")
+    ] = False,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Set the world upright, on the ground, and to scale; each only when asked for.
+
+    LENGTH is in metres, or has a unit: 1.2, 120cm, 4ft. --distance and --baseline may be repeated:
+    all lengths together make the scale, and how far each is off is told.
+    """
+    terminal = Terminal(as_json, verbose)
+    with terminal.guarded():
+        from mvsam_engine.commands import place as command
+
+        command.place(
+            terminal,
+            directory,
+            command.GivenPlace(
+                upright, ground, distance or (), baseline or (), camera_height, reset
+            ),
+        )
 
 
 @app.command()

@@ -16,6 +16,8 @@ from mvsam_engine.errors import SegmentationError, UsageError
 from mvsam_engine.progress import Progress
 
 if TYPE_CHECKING:
+    from mvsam_engine.photos import IntakeOptions
+    from mvsam_engine.place.world import Placed, Wish
     from mvsam_engine.reconstruct import ReconstructOptions
     from mvsam_engine.segment import Segmenter
 
@@ -28,23 +30,35 @@ def reconstruct_photos(
     geometry: str,
     options: ReconstructOptions,
     progress: Progress,
+    intake: IntakeOptions | None = None,
 ) -> tuple[Capture, Reconstruction]:
     """Bring photos into the capture at `root` and reconstruct it.
 
     What was complete before stays untouched until the new reconstruction is complete.
 
+    Args:
+        root: folder of the capture.
+        sources: photos, videos, and folders of them.
+        geometry: name of the reconstructor.
+        options: of the reconstructor.
+        progress: counts, and hears of what is left out.
+        intake: masks, frames of videos, folders below; None for the usual.
+
     Raises:
         MvsamError: bad photos, no trustworthy reconstruction, or a folder that cannot be used.
         Cancelled: the person cancelled.
     """
-    from mvsam_engine.photos import add_photos, find_photos
+    from mvsam_engine.photos import IntakeOptions, add_photos, find_masks, find_photos
     from mvsam_engine.reconstruct import reconstruct
 
-    find_photos(sources)  # refuses before a folder is made
+    intake = intake or IntakeOptions()
+    find_photos(sources, intake.recursive)  # refuses before a folder is made
+    if intake.masks is not None:
+        find_masks(intake.masks)
     capture = Capture.create(root)
     with capture.writing():
-        if sources:
-            add_photos(capture, sources, progress)
+        if sources or (intake.masks is not None and capture.photos()):
+            add_photos(capture, sources, progress, intake)
         if not capture.photos():
             raise UsageError(
                 "photo.none", "The capture has no photos yet.", "Name photos or a folder of them."

@@ -6,20 +6,16 @@ from pathlib import Path
 import bpy
 from bpy.props import BoolProperty, CollectionProperty, IntProperty, StringProperty
 
+from mvsam_engine.capture.sources import is_video, media_in
 from mvsam_engine.errors import MvsamError, PhotoError
 
 from ..scene import build, jobs, redraw
 from ..scene.session import session
 from .running import FINISHED, refuse, run_job
 
-# What a folder is searched for; the engine decides what it can read.
-_PHOTO_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".heic", ".heif", ".avif"}
-)
-
 
 class MVSAM_OT_import_photos(bpy.types.Operator):
-    """Choose photos of one scene, or a folder with them"""
+    """Choose photos or videos of one scene, or a folder with them"""
 
     bl_idname = "mvsam.import_photos"
     bl_label = "Import Photos"
@@ -34,7 +30,13 @@ class MVSAM_OT_import_photos(bpy.types.Operator):
         subtype="DIR_PATH",
         options={"SKIP_SAVE"},
     )
+    recursive: BoolProperty(
+        name="Folders Below",
+        description="Also search the folders inside a chosen folder",
+        options={"SKIP_SAVE"},
+    )
     filter_image: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
+    filter_movie: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
     filter_folder: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
 
     def invoke(self, context, _event):
@@ -56,7 +58,9 @@ class MVSAM_OT_import_photos(bpy.types.Operator):
         for photo in new:
             item = settings.photos.add()
             item.view, item.file = photo.stem, str(photo)
-        text = f"{len(new)} photos will be brought into {Path(settings.capture_dir).name!r}."
+        videos = sum(is_video(photo) for photo in new)
+        what = f"{len(new) - videos} photos" + (f" and {videos} videos" if videos else "")
+        text = f"{what} will be brought into {Path(settings.capture_dir).name!r}."
         session().tell(text)
         self.report({"INFO"}, text)
         redraw.redraw_all()
@@ -73,8 +77,7 @@ class MVSAM_OT_import_photos(bpy.types.Operator):
         found: list[Path] = []
         for path in chosen:
             if path.is_dir():
-                inside = (p for p in path.iterdir() if p.suffix.lower() in _PHOTO_SUFFIXES)
-                found += sorted(inside)
+                found += media_in(path, self.recursive)
             elif path.is_file():
                 found.append(path)
         if not found:
@@ -99,8 +102,9 @@ class MVSAM_OT_reconstruct(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if len(context.scene.mvsam.photos) < 2:
-            cls.poll_message_set("Import at least two photos first")
+        listed = context.scene.mvsam.photos
+        if len(listed) < 2 and not any(is_video(Path(item.file)) for item in listed):
+            cls.poll_message_set("Import at least two photos or a video first")
             return False
         if any(job.kind == "reconstruct" for job in session().jobs.values()):
             cls.poll_message_set("It is under way; cancel it to start anew")

@@ -14,6 +14,7 @@ from mvsam_engine.capture.schema import object_to_json
 from mvsam_engine.commands.prompts import parse_box, parse_mask, parse_point, store_mask
 from mvsam_engine.commands.terminal import Terminal
 from mvsam_engine.errors import UsageError
+from mvsam_engine.photos import IntakeOptions
 from mvsam_engine.progress import Progress
 from mvsam_engine.reconstruct import RECONSTRUCTORS, ReconstructOptions
 from mvsam_engine.segment import SEGMENTERS, load_segmenter
@@ -36,6 +37,17 @@ class Geometry:
 
     name: str
     options: ReconstructOptions
+
+
+@dataclass(frozen=True, slots=True)
+class GivenPhotos:
+    """Photos as named on the command line, and how they come in (see `IntakeOptions`)."""
+
+    sources: tuple[Path, ...]
+    masks: Path | None
+    masks_invert: bool
+    every: int | None
+    recursive: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +85,12 @@ def _known(what: str, name: str, names: Sequence[str] | dict[str, object]) -> No
         )
 
 
-def reconstruct(terminal: Terminal, photos: Sequence[Path], root: Path, geometry: Geometry) -> None:
+def reconstruct(terminal: Terminal, given: GivenPhotos, root: Path, geometry: Geometry) -> None:
     """Reconstruct and tell what was placed."""
+    intake = IntakeOptions(given.masks, given.masks_invert, given.every, given.recursive)
     with terminal.progress() as progress:
         capture, reconstruction = jobs.reconstruct_photos(
-            root, photos, geometry.name, geometry.options, progress
+            root, given.sources, geometry.name, geometry.options, progress, intake
         )
     seconds = progress.seconds_by_stage()
     placed, total = len(reconstruction.cameras), len(capture.photos())

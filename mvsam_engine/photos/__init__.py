@@ -3,12 +3,13 @@
 
 from mvsam_engine.photos.find import find_photos
 from mvsam_engine.photos.library import IntakeOptions, add_photos
-from mvsam_engine.photos.masks import read_used
+from mvsam_engine.photos.masks import find_masks, read_used
 from mvsam_engine.photos.read import read_photo, read_rgb
 
 __all__ = [
     "IntakeOptions",
     "add_photos",
+    "find_masks",
     "find_photos",
     "read_photo",
     "read_rgb",

@@ -70,6 +70,7 @@ class Worker:
         _, reconstruction = jobs.reconstruct_photos(
             Path(params.capture),
             [Path(p) for p in params.photos],
+        from mvsam_engine.photos import IntakeOptions
             params.geometry,
             options,
             progress,
@@ -80,6 +81,12 @@ class Worker:
                 unplaced=tuple((u.view, u.reason) for u in reconstruction.unplaced),
                 seconds=round(time.monotonic() - began, 2),
             )
+            IntakeOptions(
+                masks=Path(params.masks) if params.masks else None,
+                masks_invert=params.masks_invert,
+                every=params.every or None,
+                recursive=params.recursive,
+            ),
         )
 
     def _prepare(self, params: PrepareParams, progress: Progress) -> JsonObject:

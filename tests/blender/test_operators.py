@@ -120,6 +120,17 @@ def test_photos_are_listed_from_a_folder_and_from_files(addon, capture, tmp_path
     assert not (tmp_path / "made").exists()
 
 
+def test_a_video_alone_is_enough_and_folders_below_are_searched_when_asked(addon, tmp_path):
+    below = tmp_path / "shots" / "left"
+    below.mkdir(parents=True)
+    (below / "walk.MP4").write_bytes(b"only the name counts here")
+    with pytest.raises(RuntimeError, match="no photos in"):
+        bpy.ops.mvsam.import_photos(directory=str(tmp_path / "shots"))
+    bpy.ops.mvsam.import_photos(directory=str(tmp_path / "shots"), recursive=True)
+    assert [p.view for p in settings().photos] == ["walk"]
+    assert bpy.ops.mvsam.reconstruct.poll()
+
+
 def test_capture_goes_beside_the_saved_file(addon, capture, tmp_path):
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "Küche 1.blend"))
     bpy.ops.mvsam.import_photos(filepath=str(capture.root / "photos" / "wide.png"))
