@@ -89,24 +89,24 @@ class ReconstructParams:
         geometry: name of the reconstructor.
         max_size: long side of the pointmaps in pixels.
         device: auto, cpu, cuda or mps.
-    """
-
         masks: folder of photo masks; "" for none. Applies to photos that are there already, too.
         masks_invert: whether white in a mask means ignored rather than used.
         every: of a video, the sharpest of every so many frames; 0 for about 80 in all.
         recursive: whether folders are searched below too.
+    """
+
     METHOD: ClassVar[str] = "reconstruct"
     capture: str
     photos: tuple[str, ...] = ()
     geometry: str = "classical"
     max_size: int = 512
     device: str = "auto"
-
-    @classmethod
     masks: str = ""
     masks_invert: bool = False
     every: int = 0
     recursive: bool = False
+
+    @classmethod
     def from_json(cls, data: object) -> ReconstructParams:
         """Read `params`."""
         f = _fields(data, cls.METHOD)
@@ -116,12 +116,12 @@ class ReconstructParams:
             geometry=f.text("geometry", "classical"),
             max_size=f.integer("max_size", 512),
             device=f.text("device", "auto"),
-        )
-
             masks=f.text("masks", ""),
             masks_invert=f.flag("masks_invert", False),
             every=f.integer("every", 0),
             recursive=f.flag("recursive", False),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class ReconstructResult:

@@ -63,6 +63,7 @@ class Worker:
         return doctor.report()
 
     def _reconstruct(self, params: ReconstructParams, progress: Progress) -> JsonObject:
+        from mvsam_engine.photos import IntakeOptions
         from mvsam_engine.reconstruct import ReconstructOptions
 
         began = time.monotonic()
@@ -70,10 +71,15 @@ class Worker:
         _, reconstruction = jobs.reconstruct_photos(
             Path(params.capture),
             [Path(p) for p in params.photos],
-        from mvsam_engine.photos import IntakeOptions
             params.geometry,
             options,
             progress,
+            IntakeOptions(
+                masks=Path(params.masks) if params.masks else None,
+                masks_invert=params.masks_invert,
+                every=params.every or None,
+                recursive=params.recursive,
+            ),
         )
         return to_json(
             ReconstructResult(
@@ -81,12 +87,6 @@ class Worker:
                 unplaced=tuple((u.view, u.reason) for u in reconstruction.unplaced),
                 seconds=round(time.monotonic() - began, 2),
             )
-            IntakeOptions(
-                masks=Path(params.masks) if params.masks else None,
-                masks_invert=params.masks_invert,
-                every=params.every or None,
-                recursive=params.recursive,
-            ),
         )
 
     def _prepare(self, params: PrepareParams, progress: Progress) -> JsonObject:
