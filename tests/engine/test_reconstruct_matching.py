@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which pairs of photos are matched, and how features are kept."""
+"""How features are found and kept."""
 
 from __future__ import annotations
-
-import itertools
 
 import numpy as np
 import pycolmap
@@ -13,50 +11,11 @@ from planes import Plane, Scene, look_at, render
 from mvsam_engine.capture import Camera
 from mvsam_engine.errors import PhotoError
 from mvsam_engine.reconstruct.classical.features import (
-    PhotoFeatures,
     detect,
     detect_all,
     write_database,
 )
-from mvsam_engine.reconstruct.classical.matching import EXHAUSTIVE_PHOTOS, select_pairs
 from mvsam_engine.reconstruct.classical.sfm_job import JobPhoto, Said
-
-
-def features_of(descriptors):
-    n = len(descriptors)
-    kind = pycolmap.FeatureExtractorType.SIFT
-    return PhotoFeatures(
-        keypoints=np.zeros((n, 2), np.float32),
-        descriptors=pycolmap.FeatureDescriptors(kind, descriptors),
-        order=np.arange(n),
-    )
-
-
-def chain(count):
-    """Photos of which each shares a third of its features with the next."""
-    rng = np.random.default_rng(0)
-    shared = rng.integers(0, 256, (count + 1, 12, 128)).astype(np.uint8)
-    own = rng.integers(0, 256, (count, 12, 128)).astype(np.uint8)
-    return [features_of(np.concatenate([shared[i], shared[i + 1], own[i]])) for i in range(count)]
-
-
-def test_small_sets_are_matched_exhaustively_without_unreadable_photos():
-    features = [*chain(5), None]
-    assert select_pairs(features) == list(itertools.combinations(range(5), 2))
-
-
-def test_large_sets_are_matched_where_photos_share_features():
-    count = EXHAUSTIVE_PHOTOS + 10
-    order = np.random.default_rng(1).permutation(count)
-    features = chain(count)
-    shuffled = [features[i] for i in order]
-    pairs = select_pairs(shuffled)
-    assert len(pairs) < count * (count - 1) / 4
-    assert len(set(pairs)) == len(pairs) and all(a < b for a, b in pairs)
-    place = np.argsort(order)
-    for i in range(count - 1):  # true neighbours, wherever they are in the list
-        a, b = sorted((int(place[i]), int(place[i + 1])))
-        assert (a, b) in pairs
 
 
 @pytest.fixture

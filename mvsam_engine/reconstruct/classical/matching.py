@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which photos show the same things (runs in the child process)."""
+"""Matches of photos, and which of them two-view geometry confirms (runs in the child process)."""
 
 from __future__ import annotations
 
@@ -8,58 +8,13 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pycolmap
-from numpy.typing import NDArray
 
-from mvsam_engine.reconstruct.classical.features import PhotoFeatures
+from mvsam_engine.reconstruct.classical.retrieval import Pair
 from mvsam_engine.reconstruct.classical.sfm_job import PhotoFacts
 
-# Up to this many photos every pair is matched; beyond, only the most promising neighbours.
-EXHAUSTIVE_PHOTOS = 60
-NEIGHBOURS = 24
-# Features of the largest scales that the quick look for neighbours compares.
-QUICK_FEATURES = 300
 # Pairs of one call of the matcher: few enough for progress, many enough to reuse its indices.
 BLOCK = 12
-
-Pair = tuple[int, int]
-
-
-def _unit_descriptors(features: PhotoFeatures) -> NDArray[np.float32]:
-    chosen = features.descriptors.data[features.order[:QUICK_FEATURES]].astype(np.float32)
-    return chosen / np.maximum(np.linalg.norm(chosen, axis=1, keepdims=True), 1e-6)
-
-
-def _quick_matches(first: NDArray[np.float32], second: NDArray[np.float32]) -> int:
-    """Number of mutual nearest neighbours that are close (cosine over 0.9)."""
-    if not len(first) or not len(second):
-        return 0
-    similar = first @ second.T
-    forth, back = similar.argmax(axis=1), similar.argmax(axis=0)
-    mutual = back[forth] == np.arange(len(first))
-    return int((mutual & (similar.max(axis=1) > 0.9)).sum())
-
-
-def select_pairs(features: list[PhotoFeatures | None]) -> list[Pair]:
-    """Pairs of photos to match.
-
-    All of them for small sets. For large sets each photo's best neighbours by a quick comparison
-    of its largest features (preemptive matching, Wu 2013), and its neighbours in the list, since
-    people take photos in order.
-    """
-    usable = [i for i, found in enumerate(features) if found is not None and len(found.keypoints)]
-    if len(usable) <= EXHAUSTIVE_PHOTOS:
-        return list(itertools.combinations(usable, 2))
-    quick = {i: _unit_descriptors(found) for i in usable if (found := features[i]) is not None}
-    score = np.zeros((len(features), len(features)), np.int64)
-    for i, j in itertools.combinations(usable, 2):
-        score[i, j] = score[j, i] = _quick_matches(quick[i], quick[j])
-    pairs = {(a, b) for a, b in itertools.pairwise(usable)}
-    for i in usable:
-        best = np.argsort(-score[i], kind="stable")[:NEIGHBOURS]
-        pairs |= {(min(i, int(j)), max(i, int(j))) for j in best if score[i, j] > 0}
-    return sorted(pairs)
 
 
 def _blocks(pairs: list[Pair]) -> list[list[Pair]]:
@@ -94,6 +49,14 @@ def match_pairs(
             device=pycolmap.Device.cpu,
         )
         step(len(group))
+
+
+def count_matches(database: Path) -> dict[Pair, int]:
+    """Number of matches, not verified, of each pair of photos (by index) in `database`."""
+    with pycolmap.Database.open(database) as found:
+        ids, counts = found.read_num_matches()
+    pairs = [sorted(pycolmap.pair_id_to_image_pair(pair_id)) for pair_id in ids]
+    return {(a - 1, b - 1): int(count) for (a, b), count in zip(pairs, counts, strict=True)}
 
 
 def verify(matched: Path, target: Path, seed: int) -> None:

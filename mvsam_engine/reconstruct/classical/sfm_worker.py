@@ -19,12 +19,13 @@ import pycolmap
 from mvsam_engine.reconstruct.classical.features import detect_all, write_database
 from mvsam_engine.reconstruct.classical.mapping import map_global, map_incremental, to_sparse
 from mvsam_engine.reconstruct.classical.matching import (
+    count_matches,
     match_pairs,
     note_matches,
-    select_pairs,
     verify,
 )
 from mvsam_engine.reconstruct.classical.reasons import FEW_MATCHES
+from mvsam_engine.reconstruct.classical.retrieval import closing_pairs, select_pairs
 from mvsam_engine.reconstruct.classical.sfm_job import PhotoFacts, Said, SfmJob, save_facts
 from mvsam_engine.reconstruct.classical.sparse import SparseModel, save_model
 from mvsam_engine.reconstruct.classical.support import (
@@ -84,9 +85,12 @@ def run(job: SfmJob, say: Say) -> None:
     names = [f"{i:06d}" for i in range(len(job.photos))]
     matched = folder / "matched.db"
     write_database(matched, names, job.photos, features, job.size)
-    pairs = select_pairs(features)
+    pairs = select_pairs(features, [photo.view for photo in job.photos])
     say(Said(stage="Matching", total=len(pairs)))
     match_pairs(matched, names, pairs, lambda count: say(Said(step=count)))
+    if more := closing_pairs(pairs, count_matches(matched), len(names)):
+        say(Said(stage="Matching again", total=len(more)))
+        match_pairs(matched, names, more, lambda count: say(Said(step=count)))
     del features
     if pairs:
         say(Said(stage="Cameras", total=SEEDS + 1))
