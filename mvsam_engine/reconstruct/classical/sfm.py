@@ -21,10 +21,10 @@ WORKER = "mvsam_engine.reconstruct.classical.sfm_worker"
 # Seconds between two looks at whether the person cancelled.
 PATIENCE = 0.2
 
-# The child runs isolated (-I), so it must be told where this package lies.
+# The child runs isolated (-I), so it must be told where this package lies, and what to run.
 _BOOTSTRAP = (
     "import runpy, sys; sys.path.append(sys.argv.pop(1)); "
-    f"runpy.run_module({WORKER!r}, run_name='__main__', alter_sys=True)"
+    "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
 )
 
 
@@ -40,8 +40,26 @@ def run_sfm(job: SfmJob, progress: Progress) -> tuple[SparseModel | None, dict[s
         Cancelled: cancellation was asked for; the child is gone.
     """
     folder = Path(job.folder)
+    run_worker(WORKER, job.save(), folder, progress)
+    model = load_model(folder) if (folder / "model.json").is_file() else None
+    return model, load_facts(folder)
+
+
+def run_worker(module: str, job: Path, folder: Path, progress: Progress) -> None:
+    """Run a worker module in a child process until it ends.
+
+    Args:
+        module: name of the module; its first argument is the job's file, it says `Said` lines.
+        job: the job's file.
+        folder: work folder, where the child's log goes.
+        progress: told what the child says.
+
+    Raises:
+        ReconstructionError: the child process died.
+        Cancelled: cancellation was asked for; the child is gone.
+    """
     package_root = Path(mvsam_engine.__file__).resolve().parents[1]
-    command = [sys.executable, "-I", "-u", "-c", _BOOTSTRAP, str(package_root), str(job.save())]
+    command = [sys.executable, "-I", "-u", "-c", _BOOTSTRAP, str(package_root), module, str(job)]
     with (
         (folder / "worker.log").open("wb") as log,
         subprocess.Popen(
@@ -62,8 +80,6 @@ def run_sfm(job: SfmJob, progress: Progress) -> tuple[SparseModel | None, dict[s
             child.kill()
     if not ended:
         raise _death_sentence(folder, child.returncode)
-    model = load_model(folder) if (folder / "model.json").is_file() else None
-    return model, load_facts(folder)
 
 
 def _clean_environment() -> dict[str, str]:
