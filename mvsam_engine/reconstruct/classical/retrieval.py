@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mvsam_engine.photos.library import natural_order
+from mvsam_engine.capture.sources import natural_order
 from mvsam_engine.reconstruct.classical.features import PhotoFeatures
 
 # Up to this many photos every pair is matched; beyond, only the most promising neighbours.
