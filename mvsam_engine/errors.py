@@ -35,6 +35,10 @@ class ReconstructionError(MvsamError):
     """The photos do not give a trustworthy reconstruction."""
 
 
+class PlacementError(MvsamError):
+    """The world cannot be put where the person wants it."""
+
+
 class SegmentationError(MvsamError):
     """The prompts cannot be answered."""
 

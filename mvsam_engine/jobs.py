@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine's two pieces of work, as the command line and the service both run them.
+"""The engine's pieces of work, as the command line and the service both run them.
 
 Everything heavy is imported when a job runs.
 """
@@ -65,6 +65,19 @@ def reconstruct_photos(
             )
         reconstruction = reconstruct(capture, geometry, options, progress)
     return capture, reconstruction
+
+
+def place_world(capture: Capture, wish: Wish, progress: Progress) -> Placed:
+    """Turn, set down and scale the world of a capture as a person wishes.
+
+    Raises:
+        MvsamError: no reconstruction, or a wish that the points cannot fulfil.
+        Cancelled: the person cancelled; the placement is the one from before.
+    """
+    from mvsam_engine.place.world import place
+
+    with capture.writing():
+        return place(capture, wish, progress)
 
 
 def segment_object(

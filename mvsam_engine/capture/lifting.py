@@ -2,9 +2,9 @@
 """A place in a photo to the 3D point that it shows, from the pointmap around it.
 
 A single pixel of a pointmap may be wrong, and at an object's edge its neighbours belong to what
-lies behind. So the trusted pixels around the place are divided into surfaces by their depth, the
-surface at the place itself (at an edge: the nearer one) is taken, and its depth there follows from
-a robust fit: the inverse depth of a plane is linear over the photo.
+lies behind. So the trusted pixels around the place are divided into surfaces, each a plane: its
+inverse depth is linear over the photo, however slanted it is (sequential RANSAC). The surface at
+the place itself, at an edge the nearer one, gives the depth there by a robust fit.
 
 Convention: `mvsam_engine.capture.conventions`; depth is along the camera's z axis.
 """
@@ -25,10 +25,11 @@ from mvsam_engine.errors import CaptureError
 LEAST_CONFIDENCE = 0.5
 # Half width of the window around a place, in pixels of the pointmap.
 _REACH = 3
-# Neighbours whose depths differ by more than this share of the depth are two surfaces.
-_STEP = 0.02
-_FEWEST = 4
-_ROUNDS = 5
+# Pixels whose depths differ by less than this share from a plane belong to it.
+_TOLERANCE = 0.01
+# A surface has at least so many pixels, and this share of the trusted ones.
+_FEWEST, _LEAST_SHARE = 5, 0.2
+_SURFACES, _TRIES, _ROUNDS = 3, 120, 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,8 +77,8 @@ def lift(camera: Camera, pointmap: Pointmap, x: float, y: float) -> LiftedPoint:
     good = np.isfinite(depth) & (depth > 0) & (confidence >= LEAST_CONFIDENCE)
     step = camera.width / width
     offsets = (pixels[good] - (x, y)) / step
-    surface = _surface_at(depth[good], np.linalg.norm(offsets, axis=1))
-    if surface.sum() < _FEWEST:
+    surface = _surface_at(offsets, 1.0 / depth[good])
+    if surface is None:
         raise _too_uncertain(camera.view, x, y, depth, confidence)
     found, spread = _depth_at_origin(offsets[surface], depth[good][surface])
     return LiftedPoint(
@@ -88,23 +89,52 @@ def lift(camera: Camera, pointmap: Pointmap, x: float, y: float) -> LiftedPoint:
     )
 
 
-def _surface_at(depth: NDArray[np.float64], distance: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which pixels [n] show the surface at the place, by their depth [n] and distance [n] from it.
+def _surface_at(
+    offsets: NDArray[np.float64], inverse: NDArray[np.float64]
+) -> NDArray[np.bool_] | None:
+    """Which pixels [n] show the surface at the place; None where there is no surface.
 
-    The surface of the nearest pixel is taken, unless a nearer surface begins within about a pixel:
-    people click on edges of objects, not on what is seen past them.
+    Of the surfaces that come within a pixel of being the nearest to the place, the one nearest to
+    the camera is taken: people click on edges of objects, not on what is seen past them.
+
+    Args:
+        offsets: [n, 2] positions relative to the place, pixels of the pointmap.
+        inverse: [n] inverse depths.
     """
-    if len(depth) == 0:
-        return np.zeros(0, bool)
-    order = np.argsort(depth)
-    steps = np.diff(depth[order]) > _STEP * depth[order][:-1]
-    label = np.empty(len(depth), np.int64)
-    label[order] = np.concatenate([[0], np.cumsum(steps)])
-    counts = np.bincount(label)
-    reach = np.array([distance[label == i].min() for i in range(len(counts))])
-    candidates = np.flatnonzero((counts >= _FEWEST) & (reach <= reach.min() + 1.0))
-    # Labels are sorted by depth, so the first candidate is the nearest surface.
-    return label == candidates[0] if len(candidates) else np.zeros(len(depth), bool)
+    random = np.random.default_rng(0)
+    fewest = max(_FEWEST, _LEAST_SHARE * len(inverse))
+    left = np.ones(len(inverse), bool)
+    found: list[tuple[float, float, NDArray[np.bool_]]] = []
+    while left.sum() >= fewest and len(found) < _SURFACES:
+        on = _largest_plane(offsets, inverse, left, random)
+        if on.sum() < fewest:
+            break
+        reach = float(np.linalg.norm(offsets[on], axis=1).min())
+        closest = on & (np.linalg.norm(offsets, axis=1) <= reach + 1.0)
+        found.append((reach, float(np.median(inverse[closest])), on))
+        left &= ~on
+    if not found:
+        return None
+    nearest = min(reach for reach, _, _ in found)
+    return max((f for f in found if f[0] <= nearest + 1.0), key=lambda f: f[1])[2]
+
+
+def _largest_plane(
+    offsets: NDArray[np.float64],
+    inverse: NDArray[np.float64],
+    left: NDArray[np.bool_],
+    random: np.random.Generator,
+) -> NDArray[np.bool_]:
+    """Which of the pixels `left` [n] lie on the plane that most of them lie on."""
+    indices = np.flatnonzero(left)
+    design = np.column_stack([np.ones(len(inverse)), offsets])
+    corners = random.choice(indices, (_TRIES, 3))
+    spans = np.abs(np.linalg.det(design[corners])) > 0.5
+    if not spans.any():
+        return np.zeros(len(inverse), bool)
+    planes = np.linalg.solve(design[corners[spans]], inverse[corners[spans]][..., None])[..., 0]
+    on = left & (np.abs(planes @ design.T - inverse) < _TOLERANCE * inverse)
+    return on[int(np.argmax(on.sum(axis=1)))]
 
 
 def _depth_at_origin(
@@ -117,22 +147,17 @@ def _depth_at_origin(
         depth: [n] depths.
     """
     inverse = 1.0 / depth
-    middle = float(np.median(inverse))
-    spans = bool((np.linalg.matrix_rank(offsets - offsets.mean(axis=0), tol=0.5)) == 2)
     design = np.column_stack([np.ones(len(depth)), offsets])
-    fitted, scatter = middle, float(np.median(np.abs(inverse - middle)))
-    if spans and len(depth) >= 2 * _FEWEST:
-        weights = np.ones(len(depth))
-        solution = np.array([middle, 0.0, 0.0])
-        for _ in range(_ROUNDS):
-            root = np.sqrt(weights)
-            solution = np.linalg.lstsq(design * root[:, None], inverse * root, rcond=None)[0]
-            misfit = np.abs(inverse - design @ solution)
-            scatter = float(np.median(misfit))
-            weights = 1.0 / np.maximum(1.0, misfit / max(2.0 * scatter, 1e-12))
-        # A fit from one side must not run away beyond what was seen.
-        fitted = float(np.clip(solution[0], 0.97 * inverse.min(), 1.03 * inverse.max()))
-    found = 1.0 / fitted
+    weights = np.ones(len(depth))
+    solution, scatter = np.zeros(3), 0.0
+    for _ in range(_ROUNDS):
+        root = np.sqrt(weights)
+        solution = np.linalg.lstsq(design * root[:, None], inverse * root, rcond=None)[0]
+        misfit = np.abs(inverse - design @ solution)
+        scatter = float(np.median(misfit))
+        weights = 1.0 / np.maximum(1.0, misfit / max(2.0 * scatter, 1e-12))
+    # A fit to pixels of one side must not run away.
+    found = 1.0 / float(np.clip(solution[0], 0.8 * inverse.min(), 1.25 * inverse.max()))
     return found, 1.4826 * scatter * found * found
 
 
@@ -144,13 +169,19 @@ def _too_uncertain(
     confidence: NDArray[np.float64],
 ) -> CaptureError:
     known = np.isfinite(depth)
+    place = f"({x:g}, {y:g}) in {view!r}"
+    best = float(np.median(confidence[known])) if known.any() else 0.0
     if not known.any():
-        text = f"Nothing is known of the place ({x:g}, {y:g}) in {view!r}: it has no 3D point."
-    else:
-        best = float(np.median(confidence[known]))
+        text = f"Nothing is known of the place {place}: it has no 3D point."
+    elif best < LEAST_CONFIDENCE:
         text = (
-            f"The 3D points around ({x:g}, {y:g}) in {view!r} are not sure enough to measure from: "
-            f"their confidence is about {best:.2f}, {LEAST_CONFIDENCE:g} is needed."
+            f"The 3D points around {place} are not sure enough to measure from: their confidence "
+            f"is about {best:.2f}, {LEAST_CONFIDENCE:g} is needed."
+        )
+    else:
+        text = (
+            f"The 3D points around {place} form no surface to measure from, though their "
+            f"confidence is about {best:.2f}."
         )
     return CaptureError(
         "lift.uncertain", text, "Choose a place with texture, or the same spot in another photo."

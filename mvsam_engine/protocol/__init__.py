@@ -23,15 +23,27 @@ from mvsam_engine.protocol.messages import (
     WarningNote,
     to_json,
 )
+from mvsam_engine.protocol.placing import (
+    FoundLength,
+    KnownBaseline,
+    KnownDistance,
+    PlaceParams,
+    PlaceResult,
+)
 
 __all__ = [
     "PROTOCOL_VERSION",
     "CancelParams",
     "DeleteParams",
     "ErrorBody",
+    "FoundLength",
     "HelloParams",
     "HelloResult",
+    "KnownBaseline",
+    "KnownDistance",
     "Note",
+    "PlaceParams",
+    "PlaceResult",
     "PrepareParams",
     "ProgressNote",
     "ReconstructParams",

@@ -12,6 +12,7 @@ read and write them in the capture folder. docs/protocol.md shows a conversation
     prepare       PrepareParams        (empty)
     segment       SegmentParams        SegmentResult
     delete        DeleteParams         (empty)
+    place         PlaceParams          PlaceResult
     cancel        CancelParams         (empty); the cancelled request ends with error `cancelled`
     shutdown      (none)               (empty)
 """
@@ -24,6 +25,7 @@ from typing import Any, ClassVar
 
 from mvsam_engine.errors import ProtocolError
 from mvsam_engine.fields import Fields, JsonObject
+from mvsam_engine.protocol.placing import PlaceParams
 
 PROTOCOL_VERSION = 1
 
@@ -310,7 +312,13 @@ class ErrorBody:
 
 
 RequestParams = (
-    HelloParams | ReconstructParams | PrepareParams | SegmentParams | DeleteParams | CancelParams
+    HelloParams
+    | ReconstructParams
+    | PrepareParams
+    | SegmentParams
+    | DeleteParams
+    | PlaceParams
+    | CancelParams
 )
 Note = ProgressNote | WarningNote | ViewAnsweredNote
 

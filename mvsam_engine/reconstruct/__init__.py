@@ -8,7 +8,8 @@ from types import MappingProxyType
 
 from mvsam_engine.capture.model import Reconstruction
 from mvsam_engine.capture.store import Capture
-from mvsam_engine.errors import UsageError
+from mvsam_engine.errors import CaptureError, UsageError
+from mvsam_engine.place.carry import carry_placement
 from mvsam_engine.progress import Progress
 from mvsam_engine.reconstruct.base import ReconstructOptions, Reconstructor
 
@@ -53,11 +54,21 @@ def reconstruct(
             f"There is no reconstruction method {geometry!r}.",
             f"Choose one of: {', '.join(RECONSTRUCTORS)}.",
         )
+    earlier = _earlier(capture)
     with capture.transaction() as transaction:
         reconstruction = loader().reconstruct(capture, options, progress, transaction)
         progress.check()
+        reconstruction = carry_placement(earlier, reconstruction, progress)
         capture.put_reconstruction(reconstruction, transaction)
     return reconstruction
+
+
+def _earlier(capture: Capture) -> Reconstruction | None:
+    """The reconstruction that is there; None when there is none that can be read."""
+    try:
+        return capture.reconstruction()
+    except CaptureError:
+        return None  # it is about to be replaced
 
 
 __all__ = ["RECONSTRUCTORS", "ReconstructOptions", "Reconstructor", "reconstruct"]

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 
 from mvsam_engine import doctor, jobs
 from mvsam_engine.capture import Capture, ViewMask
-from mvsam_engine.capture.schema import object_from_json, object_to_json
+from mvsam_engine.capture.schema import object_from_json, object_to_json, placement_to_json
 from mvsam_engine.fields import JsonObject
 from mvsam_engine.progress import Progress
 from mvsam_engine.protocol import (
     DeleteParams,
+    FoundLength,
+    PlaceParams,
+    PlaceResult,
     PrepareParams,
     ReconstructParams,
     ReconstructResult,
@@ -24,6 +27,7 @@ from mvsam_engine.protocol import (
     to_json,
 )
 from mvsam_engine.service.channel import Channel
+from mvsam_engine.service.wishes import wish_of
 
 if TYPE_CHECKING:
     from mvsam_engine.segment import Segmenter
@@ -39,6 +43,7 @@ class Worker:
             PrepareParams.METHOD,
             SegmentParams.METHOD,
             DeleteParams.METHOD,
+            PlaceParams.METHOD,
         }
     )
 
@@ -60,6 +65,8 @@ class Worker:
             return self._segment(request, progress, channel)
         if request.method == DeleteParams.METHOD:
             return self._delete(DeleteParams.from_json(request.params))
+        if request.method == PlaceParams.METHOD:
+            return self._place(PlaceParams.from_json(request.params), progress)
         return doctor.report()
 
     def _reconstruct(self, params: ReconstructParams, progress: Progress) -> JsonObject:
@@ -121,6 +128,19 @@ class Worker:
         with capture.writing(), capture.transaction() as transaction:
             capture.delete_object(params.object_id, transaction)
         return {}
+
+    def _place(self, params: PlaceParams, progress: Progress) -> JsonObject:
+        capture = Capture.open(Path(params.capture))
+        placed = jobs.place_world(capture, wish_of(params), progress)
+        return to_json(
+            PlaceResult(
+                placement=placement_to_json(placed.placement),
+                up_from=placed.up_from,
+                up_degrees=placed.up_degrees,
+                lengths=tuple(FoundLength(r.label, r.metres, r.found) for r in placed.residuals),
+                sentences=placed.sentences,
+            )
+        )
 
     def _segmenter(self, name: str) -> Segmenter:
         from mvsam_engine.segment import load_segmenter

@@ -90,3 +90,19 @@ def test_unknown_places_are_refused():
 def test_places_outside_the_photo_are_refused(xy):
     with pytest.raises(CaptureError, match="outside photo"):
         lift(CAMERA, pointmap(slanted), *xy)
+
+
+def test_places_whose_points_scatter_are_refused():
+    made = pointmap(slanted)
+    scatter = np.random.default_rng(0).uniform(0.3, 3.0, (*made.points.shape[:2], 1))
+    points = (made.points * scatter).astype(np.float32)
+    with pytest.raises(CaptureError, match="form no surface"):
+        lift(CAMERA, Pointmap("a", points, made.confidence, made.colors), 160, 120)
+
+
+def test_a_slant_that_is_steep_for_the_grid_is_one_surface():
+    def steep(pixels):
+        return 1.0 / (0.2 + 0.02 * (pixels[..., 1] - 60) / GRID)
+
+    made = pointmap(lambda p: np.where(p[..., 1] > 70, steep(p), 3.0))
+    assert lift(CAMERA, made, 160.0, 120.0).depth == pytest.approx(2.0, rel=1e-5)
