@@ -85,7 +85,7 @@ class Patches:
     """
 
     def __init__(self, photos: Sequence[Path] = (), most: int = 60) -> None:
-        files = find_photos(photos) if photos else []
+        files = [f.path for f in find_photos(photos) if not f.is_video] if photos else []
         step = max(1, len(files) // most)
         self._photos = [_moderate(read_rgb(file)) for file in files[::step]]
 

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Training examples: an object of a scene, prompts in one or two views, and some views to answer.
+
+Sampling follows the paper where it says how: up to ten points an object, at most a tenth of them
+negative. What it leaves out, and the product needs: single clicks, boxes, dense prompts from
+earlier, imperfect answers, and views that do not show the object at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mvsam_engine.capture import Capture
+from mvsam_engine.errors import CaptureError
+from mvsam_engine.progress import Progress
+from mvsam_engine.segment.encoder import ImageEncoder
+from mvsam_engine.segment.frame import MASK_SIDE
+from mvsam_engine.segment.hints import Hints
+from mvsam_engine.segment.scene import SceneView, load_views
+
+# Cells that a view must show of an object for prompts to be put there.
+LEAST_CELLS = 60
+# Logits of dense prompts lie within this.
+MASK_LOGIT = 8.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingScene:
+    """A scene in memory.
+
+    Attributes:
+        name: of its folder.
+        views: with features and exact (or measured) pointmaps.
+        masks: object to [views, 256, 256] uint8, 1 = object, on SAM's padded grid.
+    """
+
+    name: str
+    views: tuple[SceneView, ...]
+    masks: dict[str, NDArray[np.uint8]]
+
+    def inside(self) -> NDArray[np.float32]:
+        """[views, 256, 256] 1 where the photo is, 0 in its padding."""
+        area = np.zeros((len(self.views), MASK_SIDE, MASK_SIDE), np.float32)
+        for one, view in zip(area, self.views, strict=True):
+            one[: view.shape[0], : view.shape[1]] = 1.0
+        return area
+
+
+def load_scene(folder: Path, encoder: ImageEncoder, progress: Progress) -> TrainingScene:
+    """Read a scene folder (`train.make`), computing what features are missing.
+
+    Raises:
+        CaptureError: it is no scene, or a mask is missing or of another size than its photo.
+    """
+    capture = Capture.open(folder / "capture")
+    with capture.writing():
+        views = load_views(capture, encoder, progress)
+    masks: dict[str, NDArray[np.uint8]] = {}
+    for object_folder in sorted(p for p in (folder / "masks").glob("*") if p.is_dir()):
+        masks[object_folder.name] = np.stack([_read_mask(object_folder, view) for view in views])
+    if not masks:
+        raise CaptureError(
+            "train.masks",
+            f"{folder.name} has no masks to learn from.",
+            "Put them into masks/<object>/<view>.png, one for each photo.",
+        )
+    return TrainingScene(folder.name, views, masks)
+
+
+def _read_mask(folder: Path, view: SceneView) -> NDArray[np.uint8]:
+    path = folder / f"{view.name}.png"
+    try:
+        with Image.open(path) as image:
+            values = np.asarray(image.convert("L"))
+    except OSError as error:
+        raise CaptureError(
+            "train.mask",
+            f"The mask {folder.name}/{path.name} cannot be read: {error}.",
+            "Every photo of a training scene needs a mask of every object; black where it is not.",
+        ) from error
+    if values.shape != (view.photo.height, view.photo.width):
+        raise CaptureError(
+            "train.mask",
+            f"The mask {folder.name}/{path.name} is {values.shape[1]} x {values.shape[0]} pixels, "
+            f"its photo {view.photo.width} x {view.photo.height}.",
+        )
+    rows, columns = view.shape
+    small = cv2.resize(values, (columns, rows), interpolation=cv2.INTER_AREA)
+    grid = np.zeros((MASK_SIDE, MASK_SIDE), np.uint8)
+    grid[:rows, :columns] = small > 127
+    return grid
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeOptions:
+    """How examples are drawn.
+
+    Attributes:
+        views: how many views of an example are decoded, the prompted one among them.
+        single: chance of one click.
+        box: chance of a box instead of points.
+        second: chance that a second view is prompted too.
+        dense: chance that a view gets a dense prompt.
+        absent: share of the other views that should not show the object, where there are such.
+    """
+
+    views: int = 4
+    single: float = 0.35
+    box: float = 0.12
+    second: float = 0.15
+    dense: float = 0.5
+    absent: float = 0.25
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Episode:
+    """One training example.
+
+    Attributes:
+        scene: index among the scenes.
+        object: its name.
+        rows: indices of the views to decode.
+        hints: prompts by index of the view.
+        dense: dense prompts [256, 256] by index of the view.
+    """
+
+    scene: int
+    object: str
+    rows: tuple[int, ...]
+    hints: dict[int, Hints]
+    dense: dict[int, NDArray[np.float32]]
+
+
+def episodes(
+    scenes: Sequence[TrainingScene], rng: np.random.Generator, options: EpisodeOptions
+) -> Iterator[Episode]:
+    """Endless examples, scenes and objects all equally often."""
+    while True:
+        index = int(rng.integers(len(scenes)))
+        scene = scenes[index]
+        name = str(rng.choice(sorted(scene.masks)))
+        episode = draw_episode(scene, index, name, rng, options)
+        if episode is not None:
+            yield episode
+
+
+def draw_episode(
+    scene: TrainingScene, index: int, name: str, rng: np.random.Generator, options: EpisodeOptions
+) -> Episode | None:
+    """An example of one object, None when no view shows enough of it."""
+    masks = scene.masks[name]
+    area = masks.sum(axis=(1, 2))
+    able = np.flatnonzero(area >= LEAST_CELLS)
+    if not len(able):
+        return None
+    prompted = [int(rng.choice(able))]
+    if len(able) > 1 and rng.random() < options.second:
+        prompted.append(int(rng.choice([i for i in able if i != prompted[0]])))
+    hints = {i: _prompt(scene.views[i], masks[i], rng, options) for i in prompted}
+    others = [i for i in range(len(masks)) if i != prompted[0]]
+    wanted = min(options.views - 1, len(others))
+    absent = [i for i in others if area[i] == 0]
+    taken = list(rng.permutation(absent)[: rng.binomial(wanted, options.absent)])
+    rest = rng.permutation([i for i in others if i not in taken])
+    rows = (prompted[0], *(int(i) for i in [*taken, *rest][:wanted]))
+    dense = {
+        i: imperfect(masks[i], scene.views[i].shape, rng)
+        for i in rows
+        if rng.random() < options.dense
+    }
+    return Episode(index, name, rows, hints, dense)
+
+
+def _prompt(
+    view: SceneView, mask: NDArray[np.uint8], rng: np.random.Generator, options: EpisodeOptions
+) -> Hints:
+    """Points or a box on an object in one view, in photo pixels."""
+    scale = np.array([view.photo.width, view.photo.height]) / np.array(view.shape[::-1])
+    rows, columns = np.nonzero(mask)
+    if rng.random() < options.box:
+        corners = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], float)
+        size = np.tile([corners[2] - corners[0], corners[3] - corners[1]], 2)
+        corners = corners + rng.normal(0.0, 0.04, 4) * size
+        return Hints(np.zeros((0, 2)), np.zeros(0, bool), box=corners * np.tile(scale, 2))
+    included = 1 if rng.random() < options.single else int(rng.integers(2, 11))
+    excluded = int(rng.binomial(max(1, included // 4), 0.4)) if included > 1 else 0
+    inner = cv2.erode(mask, np.ones((3, 3), np.uint8))
+    xy = [_draw(inner if inner.any() else mask, included, rng)]
+    near = cv2.dilate(mask, np.ones((31, 31), np.uint8)) & ~cv2.dilate(
+        mask, np.ones((3, 3), np.uint8)
+    )
+    near[view.shape[0] :] = 0
+    near[:, view.shape[1] :] = 0
+    if excluded and near.any():
+        xy.append(_draw(near, excluded, rng))
+    labels = np.concatenate([np.full(len(part), k == 0) for k, part in enumerate(xy)])
+    return Hints(np.concatenate(xy) * scale, labels)
+
+
+def _draw(area: NDArray[np.uint8], count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """`count` positions [n, 2] (x, y), in cells, inside `area`."""
+    rows, columns = np.nonzero(area)
+    chosen = rng.integers(len(rows), size=count)
+    return np.column_stack([columns[chosen], rows[chosen]]) + rng.uniform(0.0, 1.0, (count, 2))
+
+
+def imperfect(
+    mask: NDArray[np.uint8], shape: tuple[int, int], rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """A dense prompt [256, 256] like an earlier answer: torn, grown, shifted, blurred, unsure."""
+    soft = mask.astype(np.float32)
+    side = 2 * int(rng.integers(0, 4)) + 1
+    change = cv2.erode if rng.random() < 0.5 else cv2.dilate
+    soft = change(soft, np.ones((side, side), np.uint8)).astype(np.float32)
+    shift = np.array([[1, 0, rng.normal(0, 1.5)], [0, 1, rng.normal(0, 1.5)]])
+    soft = cv2.warpAffine(soft, shift, (MASK_SIDE, MASK_SIDE)).astype(np.float32)
+    for value in (0.0, 1.0):  # pieces that are missing, and pieces too much
+        cells = int(rng.integers(6, 24))
+        small = rng.random((MASK_SIDE // cells + 1,) * 2).astype(np.float32)
+        field = cv2.resize(small, (MASK_SIDE, MASK_SIDE), interpolation=cv2.INTER_CUBIC)
+        piece = field > rng.uniform(0.75, 1.1)
+        near = cv2.dilate(mask, np.ones((25, 25), np.uint8)) > 0
+        soft = np.where(piece & near, value, soft)
+    soft = cv2.GaussianBlur(soft, (0, 0), rng.uniform(0.5, 3.0)).astype(np.float32)
+    logits = (soft - 0.5) * 2 * MASK_LOGIT * rng.uniform(0.4, 1.0)
+    outside = np.ones((MASK_SIDE, MASK_SIDE), bool)
+    outside[: shape[0], : shape[1]] = False
+    return np.where(outside, -MASK_LOGIT, logits).astype(np.float32)
+
+
+__all__ = [
+    "Episode",
+    "EpisodeOptions",
+    "TrainingScene",
+    "draw_episode",
+    "episodes",
+    "imperfect",
+    "load_scene",
+]
