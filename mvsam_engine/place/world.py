@@ -42,7 +42,7 @@ class Wish:
         baselines: scale so that these photos were taken so far apart.
         camera_height: scale so that the cameras are so many metres above the ground.
         reset: forget the earlier placement first.
-        exact: take this placement as it is, instead of all else.
+        start: begin from this placement instead of the stored one.
     """
 
     upright: bool = False
@@ -51,7 +51,7 @@ class Wish:
     baselines: tuple[Baseline, ...] = ()
     camera_height: float | None = None
     reset: bool = False
-    exact: Placement | None = None
+    start: Placement | None = None
 
     @property
     def scaled(self) -> bool:
@@ -61,7 +61,8 @@ class Wish:
     @property
     def empty(self) -> bool:
         """Whether nothing is asked for."""
-        return not (self.upright or self.ground or self.scaled or self.reset or self.exact)
+        asked = self.upright or self.ground or self.scaled or self.reset
+        return not asked and self.start is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +117,12 @@ class _Placing:
     ) -> None:
         self._capture, self._reconstruction = capture, reconstruction
         self._wish, self._progress = wish, progress
-        old = reconstruction.placement
-        keeps = not (wish.reset or old.is_default)
-        self._placement = (
-            old
-            if keeps
-            else Placement(metric=reconstruction.metric, upright=reconstruction.upright)
-        )
-        self._said: dict[str, str] = _parts(old.source) if keeps else {}
+        unplaced = Placement(metric=reconstruction.metric, upright=reconstruction.upright)
+        start = reconstruction.placement if wish.start is None else wish.start
+        if wish.reset or start.is_default:
+            start = unplaced
+        self._placement = start
+        self._said = _parts(start.source)
         self._sentences: list[str] = []
         self._samples: Samples | None = None
         self._ground: GroundPlane | None = None
@@ -131,10 +130,10 @@ class _Placing:
     def run(self) -> Placed:
         """Do what is asked for."""
         wish = self._wish
-        if wish.exact is not None:
-            return Placed(wish.exact, sentences=("The world was placed as it was before.",))
         if wish.reset:
             self._sentences.append("The earlier placement was cleared.")
+        elif wish.start is not None:
+            self._sentences.append("The world was put where it was set.")
         measures, spread = [], 0.0
         if wish.distances or wish.baselines:  # refuses before anything slow
             measures = self._measure()
@@ -147,7 +146,9 @@ class _Placing:
         if wish.ground:
             self._set_down()
         found = self._scale(measures, spread) if measures else ()
-        source = "; ".join(f"{key} from {text}" for key, text in self._said.items())
+        source = "; ".join(
+            f"{key} from {text}" if text else key for key, text in self._said.items()
+        )
         self._placement = replace(self._placement, source=source)
         return Placed(
             self._placement, up_from, degrees, self._ground, found, tuple(self._sentences)
@@ -276,5 +277,5 @@ def _shortest_turn(up: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _parts(source: str) -> dict[str, str]:
     """The parts of a placement's source, ``"up from a plane; scale from 2 lengths"``, by name."""
-    pairs = (part.partition(" from ") for part in source.split("; ") if " from " in part)
+    pairs = (part.partition(" from ") for part in source.split("; ") if part)
     return {name: text for name, _, text in pairs}

@@ -64,7 +64,8 @@ class PlaceParams:
         baselines: scale by these known distances of cameras.
         camera_height: scale so that the cameras are so many metres above the ground; None: not.
         reset: forget the earlier placement first.
-        placement: take this placement (the form of cameras.json), instead of all else; empty: not.
+        placement: begin from this placement (the form of cameras.json) instead of the stored one;
+            empty: from the stored one.
     """
 
     METHOD: ClassVar[str] = "place"

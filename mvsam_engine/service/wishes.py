@@ -42,5 +42,5 @@ def wish_of(params: PlaceParams) -> Wish:
         ),
         camera_height=None if height is None else check_length(height),
         reset=params.reset,
-        exact=placement_from_json(given) if params.placement else None,
+        start=placement_from_json(given) if params.placement else None,
     )

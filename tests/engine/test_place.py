@@ -270,11 +270,19 @@ def test_each_wish_keeps_what_the_others_did(tmp_path):
     assert capture.require_reconstruction().placement.is_default
 
 
-def test_an_exact_placement_is_taken_as_it_is(tmp_path):
+def test_a_placement_made_by_hand_is_taken_as_it_is_or_gone_on_from(tmp_path):
     capture = make(tmp_path / "c", TILTED)
-    wished = Placement(2.0, np.eye(4), True, False, "by hand")
-    assert wish(capture, exact=wished).placement is wished
-    assert capture.require_reconstruction().placement.source == "by hand"
+    turned = np.eye(4)
+    turned[:3, :3], turned[:3, 3] = rotation(5), (1, 2, 3)
+    by_hand = Placement(2.0, turned, False, False, "up from the hand")
+    placed = wish(capture, start=by_hand).placement
+    assert np.array_equal(placed.transform, by_hand.transform)
+    assert capture.require_reconstruction().placement.source == "up from the hand"
+    wish(capture, reset=True)
+    scaled = wish(capture, start=by_hand, camera_height=1.6).placement
+    assert np.array_equal(scaled.matrix[:3, :3], rotation(5))
+    assert scaled.scale * TILTED.scale == pytest.approx(1.0, rel=0.005)
+    assert scaled.matrix[:3, 3] == pytest.approx(np.array([1, 2, 3]) * scaled.scale / 2.0)
 
 
 # --- a new reconstruction ----------------------------------------------------------------------
