@@ -2,7 +2,8 @@
 """The virtual camera: Cycles settings, photos with EXIF, and the exact truth behind each photo.
 
 Convention: pixel coordinates run right and down from the top-left corner of the photo; the first
-pixel's centre is (0.5, 0.5). Depth is the z coordinate in the camera, in metres.
+pixel's centre is (0.5, 0.5). Depth is the z coordinate in the camera, in metres; 0 where the ray
+hits nothing.
 """
 
 from __future__ import annotations
@@ -18,26 +19,48 @@ from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IFDRational
 
 FILM_35MM_DIAGONAL = math.hypot(36.0, 24.0)  # CIPA DCG-001: equivalence by the image diagonal
-FOCAL_35MM = 35
 CROP = 2.0
-FOCAL_MM = FOCAL_35MM / CROP
-DEPTH_STRIDE = 4
+# Blender gives rays that hit nothing a depth of 1e10.
+FARTHEST = 1e6
 
 
 @dataclass(frozen=True)
 class Shot:
-    """How a photo is taken."""
+    """How a photo is taken.
+
+    Attributes:
+        width: of the photo, pixels.
+        height: of the photo, pixels.
+        samples: Cycles samples per pixel.
+        seed: of Cycles and of the sensor's noise.
+        kind: name of the scene, for the photo's description.
+        focal_35mm: focal length of the lens as its equivalent on 35 mm film, by the diagonal.
+        exposure: stops added when the photo is developed.
+        quick: light after the first bounce is taken from the world instead of traced.
+        exif: whether the photo says how it was taken.
+        quality: of the JPEG.
+    """
 
     width: int
     height: int
     samples: int
     seed: int
+    kind: str = "tabletop"
+    focal_35mm: int = 35
+    exposure: float = 0.6
+    quick: bool = False
+    exif: bool = True
     quality: int = 90
+
+    @property
+    def focal_mm(self) -> float:
+        """Focal length in millimetres on the real sensor."""
+        return self.focal_35mm / CROP
 
     @property
     def focal_px(self) -> float:
         """Focal length in pixels, from the 35 mm equivalent over the image diagonal."""
-        return FOCAL_35MM / FILM_35MM_DIAGONAL * math.hypot(self.width, self.height)
+        return self.focal_35mm / FILM_35MM_DIAGONAL * math.hypot(self.width, self.height)
 
     @property
     def sensor_width_mm(self) -> float:
@@ -55,8 +78,12 @@ class Shot:
 def make_camera(shot: Shot) -> bpy.types.Object:
     """Add the camera that matches ``shot.intrinsics`` and choose the render settings."""
     data = bpy.data.cameras.new("camera")
-    data.sensor_fit, data.sensor_width, data.lens = "HORIZONTAL", shot.sensor_width_mm, FOCAL_MM
-    data.clip_start = 0.02
+    data.sensor_fit, data.sensor_width, data.lens = (
+        "HORIZONTAL",
+        shot.sensor_width_mm,
+        shot.focal_mm,
+    )
+    data.clip_start, data.clip_end = 0.02, 1000.0
     camera = bpy.data.objects.new("camera", data)
     scene = bpy.context.scene
     scene.collection.objects.link(camera)
@@ -70,11 +97,13 @@ def make_camera(shot: Shot) -> bpy.types.Object:
     scene.cycles.seed = shot.seed
     scene.cycles.max_bounces = 3
     scene.cycles.diffuse_bounces = 2
+    scene.cycles.use_fast_gi, scene.cycles.fast_gi_method = shot.quick, "REPLACE"
+    scene.cycles.ao_bounces_render = 1
     scene.cycles.caustics_reflective = scene.cycles.caustics_refractive = False
     scene.cycles.sample_clamp_indirect = 4.0
     scene.view_settings.view_transform = "AgX"
     scene.view_settings.look = "AgX - Medium High Contrast"
-    scene.view_settings.exposure = 0.6
+    scene.view_settings.exposure = shot.exposure
     return camera
 
 
@@ -105,9 +134,8 @@ def take_photo(shot: Shot, path: Path, index: int) -> None:
         pixels = np.asarray(image.convert("RGB"), dtype=np.float64)
     developed.unlink()
     noisy = expose(pixels, np.random.default_rng([shot.seed, 4, index]))
-    Image.fromarray(noisy).save(
-        path, quality=shot.quality, optimize=True, exif=make_exif(shot, index)
-    )
+    extra = {"exif": make_exif(shot, index)} if shot.exif else {}
+    Image.fromarray(noisy).save(path, quality=shot.quality, optimize=True, **extra)
 
 
 def expose(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -128,12 +156,12 @@ def make_exif(shot: Shot, index: int) -> Image.Exif:
     exif = Image.Exif()
     exif[ExifTags.Base.Make] = "MV-SAM"
     exif[ExifTags.Base.Model] = "MV-SAM sample"
-    exif[ExifTags.Base.Software] = "render_sample.py"
+    exif[ExifTags.Base.Software] = "render_scenes.py"
     exif[ExifTags.Base.Orientation] = 1
-    exif[ExifTags.Base.ImageDescription] = f"Rendered tabletop, photo {index}"
+    exif[ExifTags.Base.ImageDescription] = f"Rendered {shot.kind}, photo {index}"
     detail = exif.get_ifd(ExifTags.IFD.Exif)
-    detail[ExifTags.Base.FocalLength] = IFDRational(round(FOCAL_MM * 10), 10)
-    detail[ExifTags.Base.FocalLengthIn35mmFilm] = FOCAL_35MM
+    detail[ExifTags.Base.FocalLength] = IFDRational(round(shot.focal_mm * 10), 10)
+    detail[ExifTags.Base.FocalLengthIn35mmFilm] = shot.focal_35mm
     per_cm = shot.width / (shot.sensor_width_mm / 10)
     detail[ExifTags.Base.FocalPlaneXResolution] = IFDRational(round(per_cm * 1000), 1000)
     detail[ExifTags.Base.FocalPlaneYResolution] = IFDRational(round(per_cm * 1000), 1000)
@@ -143,22 +171,28 @@ def make_exif(shot: Shot, index: int) -> Image.Exif:
     return exif
 
 
-def measure(scratch: Path) -> tuple[np.ndarray, np.ndarray]:
+def measure(scratch: Path, stride: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """The exact truth seen through pixel centres.
 
     Args:
         scratch: Existing folder for passing files.
+        stride: Depth is sampled once for every so many pixels of the photo, each way.
 
     Returns:
         Object index, uint8 [height, width], at photo size, and depth in metres, float32
-        [height / 4, width / 4]: element (i, j) is what the photo shows at (4 j + 2, 4 i + 2).
+        [height / stride, width / stride]: element (i, j) is what the photo shows at the centre
+        of its block of pixels. 0 where there is nothing.
     """
-    index = _render_pass("IndexOB", scratch, 100)
-    depth = _render_pass("Depth", scratch, 100 // DEPTH_STRIDE)
-    return np.rint(index).astype(np.uint8), depth
+    if stride == 1:
+        passes = _render_passes(("IndexOB", "Depth"), scratch, 100)
+    else:
+        passes = _render_passes(("IndexOB",), scratch, 100)
+        passes |= _render_passes(("Depth",), scratch, 100 // stride)
+    depth = np.where(passes["Depth"] < FARTHEST, passes["Depth"], 0).astype(np.float32)
+    return np.rint(passes["IndexOB"]).astype(np.uint8), depth
 
 
-def _render_pass(name: str, scratch: Path, percentage: int) -> np.ndarray:
+def _render_passes(names: tuple[str, ...], scratch: Path, percentage: int) -> dict[str, np.ndarray]:
     """One sample through the centre of each pixel, without filter or denoiser."""
     scene = bpy.context.scene
     cycles = scene.cycles
@@ -175,10 +209,16 @@ def _render_pass(name: str, scratch: Path, percentage: int) -> np.ndarray:
     writer.base_path = str(scratch)
     writer.format.file_format, writer.format.color_depth = "OPEN_EXR", "32"
     writer.format.color_mode = "RGB"
-    writer.file_slots[0].path = "pass_"
-    tree.links.new(layers.outputs[name], writer.inputs[0])
+    writer.file_slots.clear()
+    for name in names:
+        writer.file_slots.new(f"{name}_")
+        tree.links.new(layers.outputs[name], writer.inputs[f"{name}_"])
     bpy.ops.render.render(write_still=False)
-    path = next(scratch.glob("pass_*.exr"))
+    return {name: _read_pass(next(scratch.glob(f"{name}_*.exr"))) for name in names}
+
+
+def _read_pass(path: Path) -> np.ndarray:
+    """The first channel of an EXR, first row at the top; the file is removed."""
     image = bpy.data.images.load(str(path))
     image.colorspace_settings.name = "Non-Color"
     values = np.empty(image.size[0] * image.size[1] * image.channels, dtype=np.float32)

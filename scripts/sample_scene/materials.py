@@ -75,10 +75,11 @@ def _bump(
     shader: bpy.types.Node,
     height: bpy.types.NodeSocket,
     strength: float,
+    distance: float = 0.002,
 ) -> None:
     bump = tree.nodes.new("ShaderNodeBump")
     bump.inputs["Strength"].default_value = strength
-    bump.inputs["Distance"].default_value = 0.002
+    bump.inputs["Distance"].default_value = distance
     tree.links.new(height, bump.inputs["Height"])
     tree.links.new(bump.outputs["Normal"], shader.inputs["Normal"])
 
@@ -164,3 +165,32 @@ def _as_blender_image(name: str, pixels: np.ndarray) -> bpy.types.Image:
     image.pixels.foreach_set(rgba.ravel())
     image.pack()
     return image
+
+
+def boxed(
+    name: str, pixels: np.ndarray, metres: float, finish: Finish | None = None, relief: float = 0.0
+) -> bpy.types.Material:
+    """An image laid onto every side of a body, whatever its mesh.
+
+    Args:
+        name: of the material.
+        pixels: uint8 [height, width, 3], first row at the top.
+        metres: side of the square that shows the whole image.
+        finish: how the surface answers light.
+        relief: height in metres that the image's brightness stands out by; 0 for none.
+    """
+    material, shader = _principled(name, finish or Finish())
+    tree = material.node_tree
+    texture = tree.nodes.new("ShaderNodeTexImage")
+    texture.image = _as_blender_image(name, pixels)
+    texture.projection, texture.projection_blend = "BOX", 0.15
+    coordinates = tree.nodes.new("ShaderNodeTexCoord")
+    mapping = tree.nodes.new("ShaderNodeMapping")
+    mapping.inputs["Scale"].default_value = (1 / metres,) * 3
+    mapping.inputs["Location"].default_value = (0.5,) * 3  # the middle of the image at the origin
+    tree.links.new(coordinates.outputs["Object"], mapping.inputs["Vector"])
+    tree.links.new(mapping.outputs["Vector"], texture.inputs["Vector"])
+    tree.links.new(texture.outputs["Color"], shader.inputs["Base Color"])
+    if relief > 0:
+        _bump(tree, shader, texture.outputs["Color"], 1.0, relief)
+    return material

@@ -46,12 +46,13 @@ def build(rng: np.random.Generator) -> None:
     _build_light()
 
 
-def _put(
+def put(
     thing: bpy.types.Object,
     at: shapes.Point,
     turn: float = 0.0,
     look: bpy.types.Material | None = None,
 ) -> bpy.types.Object:
+    """Stand a thing at a place, turned by degrees about Z, in its only material."""
     thing.location = at
     thing.rotation_euler.z = math.radians(turn)
     if look is not None:
@@ -67,13 +68,13 @@ def _build_table(rng: np.random.Generator) -> None:
     disc = shapes.lathe("table top", profile, 160)
     shapes.project_from_above(disc, 2 * radius)
     grain = patterns.planks(rng, 2048, patterns.Boards(9, hex_color("#a36e3c"), 1.3, 2, True))
-    _put(disc, (0, 0, 0), 24, materials.printed("table boards", grain, Finish(roughness=0.36)))
+    put(disc, (0, 0, 0), 24, materials.printed("table boards", grain, Finish(roughness=0.36)))
     leg = [(0.26, 0.0), (0.26, 0.03), (0.06, 0.06), (0.055, 0.5), (0.2, top - 0.03)]
-    _put(shapes.lathe("table leg", leg, 64), (0, 0, 0), 0, oak)
+    put(shapes.lathe("table leg", leg, 64), (0, 0, 0), 0, oak)
     palette = tuple(map(hex_color, ("#d8c7a4", "#7e8c7c", "#a9472f", "#e9dfc8", "#39475a")))
     cloth = materials.printed("placemat", patterns.plaid(rng, 1100, palette), MATT)
     grid = _draped(rng, 0.60, 0.44)
-    _put(shapes.sheet("placemat", grid, 0.0012), (0.01, 0.0, top + 0.0008), -9, cloth)
+    put(shapes.sheet("placemat", grid, 0.0012), (0.01, 0.0, top + 0.0008), -9, cloth)
 
 
 def _draped(rng: np.random.Generator, width: float, depth: float) -> np.ndarray:
@@ -96,7 +97,7 @@ def _build_floor(rng: np.random.Generator) -> None:
     palette = tuple(map(hex_color, ("#8c2f28", "#e4d3b0", "#26384f", "#c88a3d", "#5f7a6c")))
     rug = materials.printed("rug", patterns.kilim(rng, 1600, palette), MATT)
     x, y = np.meshgrid(np.linspace(-1.3, 1.3, 12), np.linspace(-1.0, 1.0, 12))
-    _put(shapes.sheet("rug", np.stack([x, y, 0 * x], -1), 0.008), (0.1, 0.2, 0.001), 31, rug)
+    put(shapes.sheet("rug", np.stack([x, y, 0 * x], -1), 0.008), (0.1, 0.2, 0.001), 31, rug)
 
 
 def _build_walls(rng: np.random.Generator) -> None:
@@ -111,14 +112,14 @@ def _build_walls(rng: np.random.Generator) -> None:
     ]
     places = ((0, half, 0), (half, 0, -90), (-half, 0, 90), (0, -half, 180))
     for (x, y, turn), look in zip(places, papers, strict=True):
-        _put(shapes.plane("wall", 2 * half, height), (x, y, 0), turn, look)
+        put(shapes.plane("wall", 2 * half, height), (x, y, 0), turn, look)
         skirting = shapes.box("skirting", (2 * half, 0.02, 0.11), (0, -0.01, 0.055), 0.004)
-        _put(skirting, (x, y, 0), turn, materials.paint("skirting", "#e5e0d3"))
+        put(skirting, (x, y, 0), turn, materials.paint("skirting", "#e5e0d3"))
     for index, (along, low) in enumerate(((-1.25, 0.98), (0.05, 1.12), (1.3, 1.02))):
-        _hang(rng, index, (along, half - 0.02, low), 0)
+        hang(rng, index, (along, half - 0.02, low), 0)
     for index, (along, low) in enumerate(((-0.95, 0.62), (0.15, 0.70), (1.2, 0.58))):
-        _hang(rng, (1, 2, 0)[index], (half - 0.02, along, low), -90)
-        _hang(rng, (3, 1, 2)[index], (-half + 0.02, along + 0.15, low + 0.05), 90)
+        hang(rng, (1, 2, 0)[index], (half - 0.02, along, low), -90)
+        hang(rng, (3, 1, 2)[index], (-half + 0.02, along + 0.15, low + 0.05), 90)
 
 
 def _build_window(rng: np.random.Generator) -> None:
@@ -132,30 +133,30 @@ def _build_window(rng: np.random.Generator) -> None:
         grid = np.empty((2, 90, 3))
         grid[..., 0], grid[..., 1] = along, fold
         grid[..., 2] = np.array([[0.03], [2.3]])
-        _put(shapes.sheet("curtain", grid, 0.003), (x, -half + 0.12, 0), 180, cloth)
+        put(shapes.sheet("curtain", grid, 0.003), (x, -half + 0.12, 0), 180, cloth)
     frame = materials.paint("window frame", "#e8e4da")
     glass = bpy.data.materials.new("bright sky")
     glass.use_nodes = True
     shader = glass.node_tree.nodes["Principled BSDF"]
     shader.inputs["Emission Color"].default_value = (0.85, 0.93, 1.0, 1.0)
     shader.inputs["Emission Strength"].default_value = 3.0
-    _put(shapes.plane("pane", 1.3, 1.4), (0.29, -half + 0.01, 0.85), 180, glass)
+    put(shapes.plane("pane", 1.3, 1.4), (0.29, -half + 0.01, 0.85), 180, glass)
     for size, center in (
         ((1.4, 0.05, 0.06), (0, 0, 0.85)),
         ((0.05, 0.04, 1.4), (0, 0, 1.55)),
         ((1.5, 0.16, 0.03), (0, -0.05, 0.82)),
     ):
-        _put(shapes.box("sash", size, center, 0.003), (0.29, -half + 0.03, 0), 180, frame)
-    _hang(rng, 1, (-1.5, -half + 0.02, 0.75), 180)
+        put(shapes.box("sash", size, center, 0.003), (0.29, -half + 0.03, 0), 180, frame)
+    hang(rng, 1, (-1.5, -half + 0.02, 0.75), 180)
 
 
-def _hang(rng: np.random.Generator, kind: int, at: shapes.Point, turn: float) -> None:
+def hang(rng: np.random.Generator, kind: int, at: shapes.Point, turn: float) -> None:
     """A framed picture with its lower edge at ``at``."""
     width = float(rng.uniform(0.42, 0.58))
     height = width * 960 / 700
     picture = prints.poster(rng, PALETTES[int(rng.integers(len(PALETTES)))], kind)
     oak = materials.wood(f"frame {at}", Wood("#3a2718", "#6f4c30", 40))
-    _put(
+    put(
         shapes.box("frame", (width + 0.05, 0.02, height + 0.05), (0, 0, height / 2), 0.003),
         at,
         turn,
@@ -165,73 +166,72 @@ def _hang(rng: np.random.Generator, kind: int, at: shapes.Point, turn: float) ->
     offset = 0.012
     angle = math.radians(turn)
     front = (at[0] + offset * math.sin(angle), at[1] - offset * math.cos(angle), at[2])
-    _put(sheet, front, turn, materials.printed(f"picture {at}", picture, Finish(roughness=0.5)))
+    put(sheet, front, turn, materials.printed(f"picture {at}", picture, Finish(roughness=0.5)))
 
 
 def _build_furniture(rng: np.random.Generator) -> None:
     half = HALF_WIDTH
-    _sideboard(rng, (-0.35, half - 0.24), 0, 1.5)
-    _bookshelf(rng, (half - 0.19, -0.55), -90)
-    _chest((-half + 0.22, 0.75), 90)
+    sideboard(rng, (-0.35, half - 0.24), 0, 1.5)
+    bookshelf(rng, (half - 0.19, -0.55), -90)
+    chest((-half + 0.22, 0.75), 90)
     stops = ((0.3, "#b9a58a"), (0.7, "#d8c7ab"))
     basket = materials.mottled("basket", stops, 160, Finish(roughness=0.95, bump=1.0))
     outline = [(0.0, 0.0), (0.17, 0.0), (0.22, 0.2), (0.21, 0.34), (0.19, 0.34), (0.18, 0.05)]
-    _put(shapes.lathe("basket", outline, 48), (1.35, half - 0.45, 0), 0, basket)
+    put(shapes.lathe("basket", outline, 48), (1.35, half - 0.45, 0), 0, basket)
 
 
-def _sideboard(
-    rng: np.random.Generator, at: tuple[float, float], turn: float, width: float
-) -> None:
+def sideboard(rng: np.random.Generator, at: tuple[float, float], turn: float, width: float) -> None:
+    """A low cupboard with a row of books and a vase on it."""
     wood = materials.wood("teak", Wood("#5a3620", "#94613b", 20))
     dark = materials.paint("brass", "#8a6a34", Finish(roughness=0.3))
     body = shapes.box("sideboard", (width, 0.4, 0.62), (0, 0, 0.43), 0.004)
-    _put(body, (*at, 0), turn, wood)
+    put(body, (*at, 0), turn, wood)
     for index in range(3):
         x = (index - 1) * width / 3
         door = shapes.box("door", (width / 3 - 0.02, 0.02, 0.56), (x, -0.205, 0.43), 0.006)
-        _put(door, (*at, 0), turn, wood)
+        put(door, (*at, 0), turn, wood)
         knob = shapes.box("knob", (0.02, 0.03, 0.02), (x + 0.16, -0.22, 0.45), 0.006)
-        _put(knob, (*at, 0), turn, dark)
-    _book_row(rng, (at[0] - 0.62, at[1], 0.74), turn, 0.5)
+        put(knob, (*at, 0), turn, dark)
+    book_row(rng, (at[0] - 0.62, at[1], 0.74), turn, 0.5)
     vase = [(0.0, 0.0), (0.05, 0.0), (0.09, 0.09), (0.07, 0.2), (0.03, 0.26), (0.04, 0.29)]
     glaze = materials.printed(
         "vase", prints.bowl_band(rng, hex_color("#7a3b22")), Finish(roughness=0.25)
     )
     profile = shapes.round_profile(vase)
-    _put(shapes.lathe("vase", profile, 64), (at[0] + 0.2, at[1], 0.74), 0, glaze)
+    put(shapes.lathe("vase", profile, 64), (at[0] + 0.2, at[1], 0.74), 0, glaze)
 
 
-def _chest(at: tuple[float, float], turn: float) -> None:
+def chest(at: tuple[float, float], turn: float) -> None:
     """A painted chest of six drawers."""
     blue = materials.paint("chest", "#4f6f7d", Finish(roughness=0.55, bump=0.1))
     pale = materials.paint("drawer", "#6f909b", Finish(roughness=0.55, bump=0.1))
     knobs = materials.wood("knobs", Wood("#8a5f38", "#c39a68", 60))
-    _put(shapes.box("chest", (1.15, 0.4, 0.86), (0, 0, 0.43), 0.006), (*at, 0), turn, blue)
+    put(shapes.box("chest", (1.15, 0.4, 0.86), (0, 0, 0.43), 0.006), (*at, 0), turn, blue)
     for row in range(3):
         for column in range(2):
             x, z = (column - 0.5) * 0.56, 0.16 + 0.27 * row
             front = shapes.box("drawer", (0.53, 0.02, 0.24), (x, -0.205, z), 0.005)
-            _put(front, (*at, 0), turn, pale)
+            put(front, (*at, 0), turn, pale)
             for side in (-0.15, 0.15):
                 knob = shapes.box("knob", (0.03, 0.03, 0.03), (x + side, -0.225, z), 0.012)
-                _put(knob, (*at, 0), turn, knobs)
+                put(knob, (*at, 0), turn, knobs)
 
 
-def _bookshelf(rng: np.random.Generator, at: tuple[float, float], turn: float) -> None:
+def bookshelf(rng: np.random.Generator, at: tuple[float, float], turn: float) -> None:
     """A low open shelf with two rows of books."""
     wood = materials.wood("pine", Wood("#a27a4a", "#d9b583", 22))
     boards = [((1.05, 0.32, 0.025), (0, 0, z)) for z in (0.06, 0.42, 0.80)]
     boards += [((0.025, 0.33, 0.82), (x, 0, 0.41)) for x in (-0.54, 0.54)]
     boards += [((1.06, 0.012, 0.76), (0, 0.15, 0.41))]
     for size, center in boards:
-        _put(shapes.box("shelf", size, center, 0.002), (*at, 0), turn, wood)
+        put(shapes.box("shelf", size, center, 0.002), (*at, 0), turn, wood)
     angle = math.radians(turn)
     for level in (0.073, 0.433):
         start = (at[0] - 0.5 * math.cos(angle), at[1] - 0.5 * math.sin(angle), level)
-        _book_row(rng, start, turn, 1.0)
+        book_row(rng, start, turn, 1.0)
 
 
-def _book_row(rng: np.random.Generator, start: shapes.Point, turn: float, length: float) -> None:
+def book_row(rng: np.random.Generator, start: shapes.Point, turn: float, length: float) -> None:
     """Standing books, their spines to the local -Y."""
     angle = math.radians(turn)
     at = 0.0
@@ -244,14 +244,14 @@ def _book_row(rng: np.random.Generator, start: shapes.Point, turn: float, length
         volume = shapes.box("volume", (thick, 0.19, tall), (0, 0, tall / 2), 0.002)
         middle = at + thick / 2
         place = (start[0] + middle * math.cos(angle), start[1] + middle * math.sin(angle), start[2])
-        _put(volume, place, turn, look)
+        put(volume, place, turn, look)
         at += thick + 0.001
 
 
 def _build_light() -> None:
     """A tall window, a lamp-warm fill from the other side and a soft sky above the open room."""
-    _area_light("window", (0.5, -1.85, 1.75), (0, 0.1, 0.75), (1.3, 1.3), 80.0, (1.0, 0.96, 0.90))
-    _area_light("door", (-1.85, -0.9, 1.9), (0, 0, 0.7), (0.6, 1.2), 9.0, (0.86, 0.93, 1.0))
+    area_light("window", (0.5, -1.85, 1.75), (0, 0.1, 0.75), (1.3, 1.3), 80.0, (1.0, 0.96, 0.90))
+    area_light("door", (-1.85, -0.9, 1.9), (0, 0, 0.7), (0.6, 1.2), 9.0, (0.86, 0.93, 1.0))
     world = bpy.data.worlds.new("sky")
     world.use_nodes = True
     background = world.node_tree.nodes["Background"]
@@ -260,7 +260,7 @@ def _build_light() -> None:
     bpy.context.scene.world = world
 
 
-def _area_light(
+def area_light(
     name: str,
     at: shapes.Point,
     target: shapes.Point,
@@ -268,6 +268,7 @@ def _area_light(
     watts: float,
     color: tuple[float, float, float],
 ) -> None:
+    """A rectangular lamp of so many metres that shines at a target."""
     light = bpy.data.lights.new(name, "AREA")
     light.shape, (light.size, light.size_y) = "RECTANGLE", size
     light.energy, light.color = watts, color
