@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import threading
+import warnings
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ _alone = threading.Lock()
 # Our own limit above replaces pillow's, which refuses photos that real cameras take.
 Image.MAX_IMAGE_PIXELS = None
 pillow_heif.register_heif_opener()
+# Broken EXIF counts as absent; pillow's remarks on it are for programmers.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 # EXIF orientation to what turns the stored pixels upright (Exif 2.32, tag 0x0112).
 _TURNS = {

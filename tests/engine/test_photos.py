@@ -5,6 +5,7 @@ import io
 
 import numpy as np
 import pytest
+from photo_files import HEIGHT, STORED, WIDTH, Collecting, is_upright, picture, saved
 from PIL import Image
 
 from mvsam_engine.capture import Capture
@@ -12,52 +13,6 @@ from mvsam_engine.capture.sources import natural_order
 from mvsam_engine.errors import CaptureError, PhotoError
 from mvsam_engine.photos import add_photos, read_photo, read_rgb
 from mvsam_engine.photos import decode as decoder
-from mvsam_engine.progress import Progress
-
-WIDTH, HEIGHT = 80, 60
-
-
-class Collecting(Progress):
-    def __init__(self):
-        super().__init__()
-        self.codes = []
-
-    def on_warning(self, code, message, remedy):
-        assert message.endswith(".")
-        self.codes.append(code)
-
-
-def picture(shift=0):
-    """Red left half, blue right half, green top row; `shift` makes contents differ."""
-    pixels = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-    pixels[:, : WIDTH // 2] = (200, 20, 20)
-    pixels[:, WIDTH // 2 :] = (20, 20, 200)
-    pixels[: HEIGHT // 4] = (20, 200, 20 + shift)
-    return Image.fromarray(pixels)
-
-
-def is_upright(rgb):
-    """Whether green is at the top, red at the left, blue at the right."""
-    top, left, right = rgb[3, WIDTH // 2], rgb[-5, 5], rgb[-5, -5]
-    return top.argmax() == 1 and left.argmax() == 0 and right.argmax() == 2
-
-
-def saved(path, image, **options):
-    image.save(path, **options)
-    return path
-
-
-# EXIF orientation: how the stored pixels were turned away from upright.
-STORED = {
-    1: lambda im: im,
-    2: lambda im: im.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
-    3: lambda im: im.transpose(Image.Transpose.ROTATE_180),
-    4: lambda im: im.transpose(Image.Transpose.FLIP_TOP_BOTTOM),
-    5: lambda im: im.transpose(Image.Transpose.TRANSPOSE),
-    6: lambda im: im.transpose(Image.Transpose.ROTATE_90),
-    7: lambda im: im.transpose(Image.Transpose.TRANSVERSE),
-    8: lambda im: im.transpose(Image.Transpose.ROTATE_270),
-}
 
 
 @pytest.mark.parametrize("orientation", STORED)
