@@ -137,7 +137,9 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
         ):
             if not container.streams.video:
                 raise PhotoError(
-                    "video.none", f"{path.name} holds no pictures.", "Choose another file."
+                    "video.none",
+                    f"{path.name} holds no pictures, or has lost its end.",
+                    "Copy it again from the camera, or choose another file.",
                 )
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
