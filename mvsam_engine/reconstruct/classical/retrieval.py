@@ -66,7 +66,7 @@ def select_pairs(
         return list(itertools.combinations(usable, 2))
     largest = [_largest(found) for i in usable if (found := features[i]) is not None]
     close = nearest(describe(largest), neighbours)
-    pairs = {_ordered(usable[a], usable[b]) for a, b in close}
+    pairs = {ordered(usable[a], usable[b]) for a, b in close}
     return sorted(pairs | set(sequence_pairs(_in_order(usable, names))))
 
 
@@ -96,17 +96,17 @@ def closing_pairs(
         strength: dict[int, int] = {}
         for middle, first in near.items():
             for far, second in links[middle].items():
-                if far != photo and _ordered(photo, far) not in known:
+                if far != photo and ordered(photo, far) not in known:
                     strength[far] = max(strength.get(far, 0), min(first, second))
         best = sorted(strength, key=lambda far: (-strength[far], far))[:limit]
-        found |= {_ordered(photo, far) for far in best}
+        found |= {ordered(photo, far) for far in best}
     return sorted(found)
 
 
 def sequence_pairs(order: Sequence[int]) -> list[Pair]:
     """Pairs of photos that are 1, 2, 4, 8 or 16 places apart in `order`."""
     return [
-        _ordered(order[i], order[i + step])
+        ordered(order[i], order[i + step])
         for step in SEQUENCE_STEPS
         for i in range(len(order) - step)
     ]
@@ -188,5 +188,6 @@ def _in_order(usable: Sequence[int], names: Sequence[str] | None) -> list[int]:
     return sorted(usable, key=lambda i: (natural_order(names[i]), i))
 
 
-def _ordered(a: int, b: int) -> Pair:
+def ordered(a: int, b: int) -> Pair:
+    """The pair with the smaller index first."""
     return (a, b) if a < b else (b, a)
