@@ -225,8 +225,8 @@ def _to_angles(flat: Array) -> Array:
 def _from_angles(angles: Array) -> Array:
     """Inverse of `_to_angles`; NaN at 90 degrees and beyond."""
     r = np.sqrt(np.sum(angles * angles, axis=-1, keepdims=True))
-    r = np.where(r < np.pi / 2.0, r, np.nan)
-    return angles * np.where(r > 1e-9, np.tan(r) / np.maximum(r, 1e-9), 1.0)
+    scale = np.where(r > 1e-9, np.tan(r) / np.maximum(r, 1e-9), 1.0)
+    return angles * np.where(r < np.pi / 2.0, scale, np.nan)
 
 
 def _invert(lens: Brown, target: Array) -> Array:
@@ -304,7 +304,8 @@ def one_to_one_radius(lens: Brown) -> float:
 
 def _first_root(polynomial: np.polynomial.Polynomial) -> float:
     """Least positive real root, infinite when there is none."""
-    roots = np.asarray(polynomial.trim().roots(), dtype=np.complex128)
+    # Terms that matter only beyond 89 degrees would spoil the roots that matter.
+    roots = np.asarray(polynomial.trim(1e-14).roots(), dtype=np.complex128)
     real = roots.real[(np.abs(roots.imag) < 1e-9 * (1.0 + np.abs(roots))) & (roots.real > 0)]
     return float(real.min()) if len(real) else float("inf")
 

@@ -20,10 +20,11 @@ from mvsam_engine.capture.camera import Camera
 # What the camera's size means:
 #   pixels     the file says the photo's size: intrinsics refer to ``camera.width x height``.
 #   long_side  the file counts in long sides of the photo, from its centre, and does not say how
-#              many pixels that is. The camera is given for a nominal square; see `fitting`.
+#              many pixels that is. The camera is given for a nominal square, see `fitting`.
 #   width      the same, in widths of the photo.
 #   centre     the file counts in pixels from the photo's centre, and does not say where that is.
-SizeMeaning = Literal["pixels", "long_side", "width", "centre"]
+#   corner     the file counts in pixels from the photo's corner, and does not say where it ends.
+SizeMeaning = Literal["pixels", "long_side", "width", "centre", "corner"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,9 +92,11 @@ class MatchedCameras:
         indices: of each camera in ``CameraSet.photos``, so that its tracks can be found.
         photos_without: photos that no camera fits.
         cameras_without: names of cameras that no photo fits.
+        remarks: a sentence when few photos have a camera.
     """
 
     cameras: tuple[Camera, ...]
     indices: tuple[int, ...]
     photos_without: tuple[PhotoWithoutCamera, ...] = ()
     cameras_without: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()

@@ -1,60 +1,123 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """COLMAP models, text and binary, with or without rigs, through pycolmap.
 
-Format: https://colmap.github.io/format.html. COLMAP's axes and pixels are ours.
+Format: https://colmap.github.io/format.html. COLMAP's axes, pixels and lens models are ours.
 """
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import tempfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
 
-from mvsam_engine.capture.camera import Camera
-from mvsam_engine.errors import ReconstructionError
+import mvsam_engine
+from mvsam_engine.capture.camera import CAMERA_MODELS
 from mvsam_engine.reconstruct.posed.camera_set import CameraSet, PosedPhoto
+from mvsam_engine.reconstruct.posed.formats.colmap_worker import REFUSED
+from mvsam_engine.reconstruct.posed.formats.common import (
+    damaged,
+    make_camera,
+    rotation,
+    slashes,
+    unknown_lens,
+)
+
+NAME = "COLMAP"
+
+# The child starts isolated (-I) and is told where this package lies.
+_BOOTSTRAP = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); "
+    "from mvsam_engine.reconstruct.posed.formats.colmap_worker import main; main()"
+)
+
+# Where COLMAP and the programs around it put a model, below the folder that people name.
+USUAL_PLACES = (".", "sparse/0", "sparse", "0", "colmap/sparse/0", "colmap/sparse")
+# Reading takes seconds per hundred megabytes; a damaged count makes it run for ever.
+_SECONDS, _SECONDS_PER_BYTE = 60.0, 2e-6
+_MEMORY, _MEMORY_PER_BYTE = 6 << 30, 60
 
 
-def read(path: Path) -> CameraSet:
-    """Read the COLMAP model in the folder `path`."""
-    import pycolmap
+def model_folder(folder: Path) -> Path | None:
+    """Where the COLMAP model in or below `folder` lies, None when there is none."""
+    for place in USUAL_PLACES:
+        found = folder / place
+        for ending in ("bin", "txt"):
+            if (found / f"cameras.{ending}").is_file() and (found / f"images.{ending}").is_file():
+                return found
+    return None
 
-    try:
-        model = pycolmap.Reconstruction(str(path))
-    except (ValueError, RuntimeError, IndexError) as error:
-        raise ReconstructionError(
-            "cameras.damaged", f"The COLMAP model in {path} cannot be read: {error}."
-        ) from error
-    images = [model.images[i] for i in sorted(model.reg_image_ids())]
-    photos = tuple(_photo(model.cameras[image.camera_id], image) for image in images)
-    points = {p: i for i, p in enumerate(model.points3D)}
-    seen = [
-        (i, points[observed.point3D_id])
-        for i, image in enumerate(images)
-        for observed in image.points2D
-        if observed.point3D_id in points
-    ]
-    pairs = np.array(seen, dtype=np.int64).reshape(-1, 2)
+
+def read(folder: Path) -> CameraSet:
+    """Read the COLMAP model in `folder`.
+
+    Raises:
+        ReconstructionError: damaged, or with a lens that is no perspective camera.
+    """
+    where = f"The COLMAP model {folder.name or folder}"
+    with tempfile.TemporaryDirectory(prefix="mvsam-colmap-") as work:
+        result = Path(work) / "model.npz"
+        _run_worker(folder, result, where)
+        try:
+            with np.load(result, allow_pickle=False) as arrays:
+                photos = json.loads(arrays["photos"].tobytes())
+                poses, points = arrays["poses"], arrays["points"]
+                seen, unplaced = arrays["seen"], int(arrays["unplaced"])
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise damaged(where, f"could not be read: {error}") from error
+    remarks = (f"{unplaced} photos left out: COLMAP did not place them.",) if unplaced else ()
     return CameraSet(
-        format="COLMAP",
-        photos=photos,
-        points=np.array([p.xyz for p in model.points3D.values()]).reshape(-1, 3),
-        seen_by=pairs[:, 0],
-        seen_point=pairs[:, 1],
-    )
-
-
-def _photo(camera, image) -> PosedPhoto:
-    matrix = np.eye(4)
-    matrix[:3] = image.cam_from_world().matrix()
-    return PosedPhoto(
-        name=image.name.replace("\\", "/"),
-        camera=Camera(
-            view="",
-            model=camera.model.name,
-            width=int(camera.width),
-            height=int(camera.height),
-            params=tuple(float(v) for v in camera.params),
-            camera_from_world=matrix,
+        format=NAME,
+        photos=tuple(
+            _photo(where, name, camera, pose)
+            for (name, camera), pose in zip(photos, poses, strict=True)
         ),
+        points=points,
+        seen_by=seen[:, 0],
+        seen_point=seen[:, 1],
+        remarks=remarks,
     )
+
+
+def _photo(where: str, name: str, camera: list, pose: np.ndarray) -> PosedPhoto:
+    model, width, height, params = camera
+    if model not in CAMERA_MODELS:
+        raise unknown_lens(where, name, model, [m for m in CAMERA_MODELS if m[:5] != "MVSAM"])
+    matrix = np.eye(4)
+    matrix[:3] = pose
+    matrix[:3, :3] = rotation(where, pose[:, :3], name)
+    return PosedPhoto(
+        slashes(name), make_camera(where, name, model, (width, height), params, matrix)
+    )
+
+
+def _run_worker(folder: Path, result: Path, where: str) -> None:
+    """Have the child process read the model into `result`."""
+    size = sum(p.stat().st_size for p in folder.iterdir() if p.suffix in (".bin", ".txt"))
+    package_root = Path(mvsam_engine.__file__).resolve().parents[1]
+    command = [
+        *(sys.executable, "-I", "-u", "-c", _BOOTSTRAP, str(package_root)),
+        *(str(folder.resolve()), str(result), str(_MEMORY + _MEMORY_PER_BYTE * size)),
+    ]
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=_SECONDS + _SECONDS_PER_BYTE * size,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise damaged(where, "did not come to an end while it was read") from error
+    if done.returncode == 0:
+        return
+    said = done.stderr.decode("utf-8", "replace")
+    if done.returncode == REFUSED and "REFUSED " in said:
+        reason = said.rpartition("REFUSED ")[2].strip()[:200]
+        raise damaged(where, f"is damaged or cut short ({reason})")
+    raise damaged(where, "is damaged or cut short; COLMAP's reader gave up on it")
