@@ -57,6 +57,7 @@ class Environment:
         requirements: arguments for pip install, in one command.
         fingerprint: further text whose change makes the environment out of date.
         cost: roughly how long it takes and how large it is, for people.
+        alone: requirements installed afterwards without what they ask for themselves.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Environment:
     requirements: tuple[str, ...]
     fingerprint: str
     cost: str
+    alone: tuple[str, ...] = ()
 
 
 def bpy_environment(version: str) -> Environment:
@@ -101,12 +103,19 @@ def engine_environment() -> Environment:
         requirements=tuple(requirements),
         fingerprint=_engine_fingerprint(),
         cost="1 to 3 minutes, 2 GB",
+        # Only its weights are read; what it asks for (downloaders among them) is not needed.
+        alone=tuple(_project()["optional-dependencies"]["learned"]),
     )
+
+
+def _project() -> dict:
+    """The table ``project`` of ``pyproject.toml``."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
 def _engine_fingerprint() -> str:
     """What of the checkout an editable install depends on: not the code, but its metadata."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = _project()
     wanted = ("name", "requires-python", "dependencies", "optional-dependencies", "scripts")
     constraints = (ROOT / "scripts" / "constraints-cpu.txt").read_text(encoding="utf-8")
     return json.dumps([{key: project.get(key) for key in wanted}, constraints], sort_keys=True)
@@ -173,7 +182,8 @@ def is_current(environment: Environment) -> bool:
 
 
 def _digest(environment: Environment) -> str:
-    text = json.dumps([environment.requirements, environment.fingerprint])
+    parts = [environment.requirements, environment.fingerprint]
+    text = json.dumps([*parts, environment.alone] if environment.alone else parts)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -219,6 +229,8 @@ def _install(environment: Environment, base: Path) -> None:
         unfinished.touch()
         pip = [str(interpreter(folder)), "-m", "pip", "--disable-pip-version-check"]
         _run([*pip, "install", *environment.requirements], output, environment, log)
+        if environment.alone:
+            _run([*pip, "install", "--no-deps", *environment.alone], output, environment, log)
     stamp = {"wanted": _digest(environment), "folder": str(folder)}
     (folder / STAMP).write_text(json.dumps(stamp), encoding="utf-8")
     unfinished.unlink()

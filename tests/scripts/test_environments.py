@@ -58,6 +58,19 @@ def test_made_once_then_reused_then_updated_then_redone(wanted, capsys):
     assert environments.is_current(wanted)
 
 
+def test_what_stands_alone_comes_without_what_it_asks_for(wanted, tmp_path):
+    package = tmp_path / "loner"
+    package.mkdir()
+    (package / "pyproject.toml").write_text(
+        '[project]\nname = "loner"\nversion = "1"\ndependencies = ["no-such-package-anywhere"]\n',
+        encoding="utf-8",
+    )
+    (package / "loner.py").touch()
+    python = environments.ensure(replace(wanted, alone=(str(package),)))
+    assert subprocess.run([python, "-c", "import loner"], check=False).returncode == 0
+    assert not environments.is_current(wanted)
+
+
 def test_failed_install_quotes_pip_and_is_not_current(wanted):
     broken = replace(wanted, requirements=("--no-index", "no-such-package-anywhere"))
     with pytest.raises(environments.SetupError, match="No matching distribution"):
