@@ -20,9 +20,15 @@ def _load_classical() -> Reconstructor:
     return ClassicalReconstructor()
 
 
+def _load_posed() -> Reconstructor:
+    from mvsam_engine.reconstruct.posed.reconstructor import PosedReconstructor
+
+    return PosedReconstructor()
+
+
 # Name of each method to the function that loads it (and, only then, its libraries).
 RECONSTRUCTORS: Mapping[str, Callable[[], Reconstructor]] = MappingProxyType(
-    {"classical": _load_classical}
+    {"classical": _load_classical, "posed": _load_posed}
 )
 
 

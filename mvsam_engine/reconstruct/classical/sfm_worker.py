@@ -138,8 +138,8 @@ def _own_stdout() -> TextIO:
     return ours
 
 
-def main() -> None:
-    """Entry point: ``sfm_worker JOB.json``."""
+def serve(work: Callable[[Path, Say], None]) -> None:
+    """Entry point of a worker module: do the job whose file is the first argument, then exit."""
     out = _own_stdout()
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     pycolmap.logging.minloglevel = 2
@@ -148,7 +148,7 @@ def main() -> None:
         out.write(said.line())
         out.flush()
 
-    run(SfmJob.load(Path(sys.argv[1])), say)
+    work(Path(sys.argv[1]), say)
     say(Said(end=True))
     # Skips the destructors of the libraries: the work is on disk, and they may abort.
     out.close()
@@ -156,4 +156,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    serve(lambda path, say: run(SfmJob.load(path), say))
