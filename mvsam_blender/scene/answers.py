@@ -15,6 +15,7 @@ import numpy as np
 from mvsam_engine.capture import Capture
 from mvsam_engine.errors import MvsamError
 from mvsam_engine.protocol import (
+    PlaceResult,
     ProgressNote,
     ReconstructResult,
     SegmentResult,
@@ -24,8 +25,8 @@ from mvsam_engine.protocol import (
 
 from ..core.events import CANCELLED, EngineDied, Event, Failed, Finished
 from ..core.prompts import is_stale
-from . import build, images, jobs, objects, redraw
-from .placement import capture_path
+from . import build, images, jobs, objects, redraw, world
+from .placement import capture_path, parent_empty
 from .props import MVSAM_PG_object
 from .session import Job, PendingMask, session
 
@@ -60,7 +61,7 @@ def _finished(event: Finished, undo_step: bool) -> None:
     job = session().jobs.pop(event.request, None)
     if job is None:
         return
-    waits = undo_step and job.kind in {"reconstruct", "segment"} and redraw.why_busy()
+    waits = undo_step and job.kind in {"reconstruct", "segment", "place"} and redraw.why_busy()
     if waits:
         session().tell(waits)
         session().deferred.append((job, event))
@@ -88,6 +89,8 @@ def apply(job: Job, event: Finished, undo_step: bool) -> None:
             _reconstructed(job, ReconstructResult.from_json(event.result), undo_step)
         elif job.kind == "segment":
             _segmented(job, SegmentResult.from_json(event.result), undo_step)
+        elif job.kind == "place":
+            _placed(job, PlaceResult.from_json(event.result), undo_step)
         elif job.kind == "doctor":
             _checked(event)
         elif job.kind == "delete":
@@ -106,6 +109,8 @@ def _reconstructed(job: Job, result: ReconstructResult, undo_step: bool) -> None
     redraw.show_photo(scene)
     count = len(result.views) + len(result.unplaced)
     text = f"{len(result.views)} of {count} photos placed in {result.seconds:.0f} s."
+    if not world.is_untouched(parent_empty(scene)):
+        text += " The parent stands as you put it by hand."
     if result.unplaced:
         view, reason = result.unplaced[0]
         session().tell(f"{text} {view}: {reason}", "WARNING")
@@ -113,6 +118,23 @@ def _reconstructed(job: Job, result: ReconstructResult, undo_step: bool) -> None
         session().tell(text)
     if undo_step:
         redraw.push_undo("MV-SAM: Reconstruct")
+        jobs.start_prepare(scene)
+
+
+def _placed(job: Job, result: PlaceResult, undo_step: bool) -> None:
+    scene = _scene_of(job.capture)
+    text = " ".join(result.sentences)
+    if scene is None:
+        session().tell(f"{text} Open {job.capture} to see it.")
+        return
+    root = Path(job.capture)
+    reconstruction = Capture.open(root).require_reconstruction()
+    build.place_world(scene, root, reconstruction, force=not job.quiet)
+    if job.quiet:
+        return
+    session().tell(text)
+    if undo_step:
+        redraw.push_undo("MV-SAM: Place")
         jobs.start_prepare(scene)
 
 

@@ -16,7 +16,7 @@ from mvsam_engine.errors import CaptureError
 
 from ..core.points import choose_points, typical_spacing
 from ..core.weights import gather_weights
-from . import cameras, groups, images, objects, points
+from . import cameras, groups, images, objects, points, world
 from .attributes import PointAttribute, read_attribute
 from .placement import capture_path
 from .props import MVSAM_PG_object
@@ -52,11 +52,37 @@ def load_capture(context: bpy.types.Context, capture_dir: str) -> None:
     reconstruction = capture.reconstruction()
     _list_photos(scene, capture, reconstruction)
     photo_images = images.place_photos(scene, capture)
+    session().ruler.forget()
     if reconstruction is not None:
         _place_reconstruction(scene, capture, reconstruction, photo_images)
+        place_world(scene, root, reconstruction)
     _place_objects(scene, capture, adopt_all=other or not settings.objects)
     points.apply_display(scene)
     session().stamp += 1
+
+
+def place_world(
+    scene: bpy.types.Scene, root: Path, reconstruction: Reconstruction, force: bool = False
+) -> bool:
+    """Let the parent carry the capture's placement; what a person did to it is kept.
+
+    Args:
+        scene: its parent is moved.
+        root: folder of the capture.
+        reconstruction: as stored there.
+        force: move the parent even when a person has moved it by hand.
+
+    Returns:
+        Whether the parent stands there now.
+    """
+    stands = world.apply_placement(scene, reconstruction, force)
+    cameras.follow_scale(scene, world.frame_of(scene).median_scale)
+    session().placed[str(root)] = (
+        world.world_stamp(reconstruction),
+        world.as_text(reconstruction.placement),
+    )
+    session().stamp += 1
+    return stands
 
 
 def load_object(context: bpy.types.Context, object_id: str) -> None:

@@ -16,6 +16,8 @@ from mvsam_engine.capture.conventions import blender_lens, blender_shift, blende
 from .placement import KIND, VIEW, find_tagged, tagged_object
 
 _SENSOR = 36.0
+# The scale that a camera's clipping distances are for.
+_CLIP_SCALE = "mvsam_clip_scale"
 
 
 def place_cameras(
@@ -33,6 +35,23 @@ def place_cameras(
             bpy.data.objects.remove(item)
     if cameras and (scene.camera is None or scene.camera.get(KIND) != "camera"):
         look_through(scene, cameras[0])
+
+
+def follow_scale(scene: bpy.types.Scene, scale: float) -> None:
+    """Let what the cameras clip grow and shrink with the world, from what is set on them.
+
+    Args:
+        scene: its cameras.
+        scale: units of the scene for one unit of the reconstruction.
+    """
+    for item in scene.objects:
+        if item.get(KIND) != "camera":
+            continue
+        factor = scale / item.get(_CLIP_SCALE, 1.0)
+        if abs(factor - 1.0) > 1e-6:
+            item.data.clip_start *= factor
+            item.data.clip_end *= factor
+            item[_CLIP_SCALE] = scale
 
 
 def look_through(scene: bpy.types.Scene, camera: Camera) -> None:

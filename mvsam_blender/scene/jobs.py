@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import bpy
 
+from mvsam_engine.capture.schema import placement_to_json
 from mvsam_engine.protocol import (
     DeleteParams,
+    PlaceParams,
     PrepareParams,
     ReconstructParams,
     RequestParams,
@@ -17,7 +20,7 @@ from mvsam_engine.protocol import (
 
 from ..core.events import EngineError
 from ..core.prompts import can_segment
-from . import objects, redraw
+from . import objects, redraw, world
 from .placement import capture_path
 from .props import MVSAM_PG_object
 from .session import Job, session
@@ -57,6 +60,26 @@ def start_segment(scene: bpy.types.Scene, item: MVSAM_PG_object, quiet: bool = F
     _interrupt_preparation()
     params = SegmentParams(str(root), objects.request_json(item))
     return _ask(params, Job("segment", str(root), item.object_id, item.revision, quiet))
+
+
+def start_place(scene: bpy.types.Scene, wish: PlaceParams, quiet: bool = False) -> int:
+    """Ask for another placement of the world.
+
+    Args:
+        scene: its capture is placed; a transform that a person gave the parent is gone on from.
+        wish: what is asked for; its capture is filled in.
+        quiet: the scene stands right already, only the capture is brought up to date.
+
+    Raises:
+        MvsamError: no capture, a parent whose transform is no placement, or no engine.
+    """
+    root = _root(scene)
+    if not (quiet or wish.reset):
+        start = world.start_of(scene)
+        if start is not None:
+            wish = replace(wish, placement=placement_to_json(start))
+    _interrupt_preparation()
+    return _ask(replace(wish, capture=str(root)), Job("place", str(root), quiet=quiet))
 
 
 def start_delete(scene: bpy.types.Scene, object_id: str) -> int:

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import bpy
 
+from mvsam_engine.capture.schema import placement_to_json
 from mvsam_engine.errors import MvsamError
+from mvsam_engine.protocol import PlaceParams
 
 from ..core.events import EngineError
 from ..core.prompts import can_segment
-from . import answers, jobs, objects, redraw
+from . import answers, jobs, objects, redraw, world
 from .placement import capture_path
 from .props import MVSAM_PG_object
 from .session import session
@@ -60,10 +62,29 @@ def sync() -> None:
         if job.kind == "segment" and job.object_id not in present:
             jobs.withdraw(job.object_id)
     for scene in bpy.data.scenes:
-        if capture_path(scene) is None or not scene.mvsam.auto:
+        if capture_path(scene) is None:
             continue
-        for item in scene.mvsam.objects:
+        _store_placement(scene)
+        for item in scene.mvsam.objects if scene.mvsam.auto else ():
             _ask_again(scene, item)
+
+
+def _store_placement(scene: bpy.types.Scene) -> None:
+    """Let the capture follow a placement that undo or redo brought back into the scene."""
+    root = capture_path(scene)
+    known = session().placed.get(str(root))
+    if known is None or world.recorded_world(scene) != known[0]:
+        return  # nothing was placed, or the scene shows points of another reconstruction
+    placement = world.recorded(scene)
+    if world.as_text(placement) == known[1] or any(
+        job.kind == "place" for job in session().jobs.values()
+    ):
+        return
+    asked = PlaceParams("", placement=placement_to_json(placement), reset=placement.is_default)
+    try:
+        jobs.start_place(scene, asked, quiet=True)
+    except MvsamError as error:
+        session().tell_error(error)
 
 
 def _ask_again(scene: bpy.types.Scene, item: MVSAM_PG_object) -> None:

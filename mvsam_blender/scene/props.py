@@ -16,6 +16,9 @@ from bpy.props import (
     StringProperty,
 )
 
+from .props_place import CLASSES as PLACE_CLASSES
+from .props_place import MVSAM_PG_place
+
 
 def _redraw(_self: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
     """Show a changed setting at once."""
@@ -195,9 +198,11 @@ class MVSAM_PG_scene(bpy.types.PropertyGroup):
     )
     display: PointerProperty(type=MVSAM_PG_display)
     points: PointerProperty(type=MVSAM_PG_points)
+    place: PointerProperty(type=MVSAM_PG_place)
 
 
 CLASSES = (
+    *PLACE_CLASSES,
     MVSAM_PG_photo,
     MVSAM_PG_prompt,
     MVSAM_PG_object,

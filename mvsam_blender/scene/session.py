@@ -21,8 +21,9 @@ from mvsam_engine.errors import MvsamError
 from ..core.client import EngineClient
 from ..core.events import Finished
 from ..core.prompts import Revisions
+from ..core.ruler import Ruler
 
-JobKind = Literal["reconstruct", "prepare", "segment", "delete", "doctor"]
+JobKind = Literal["reconstruct", "prepare", "segment", "delete", "doctor", "place"]
 
 # Until the engine says which stage it is at.
 _TITLES: dict[JobKind, str] = {
@@ -31,6 +32,7 @@ _TITLES: dict[JobKind, str] = {
     "segment": "Segmenting",
     "delete": "Removing",
     "doctor": "Checking the engine",
+    "place": "Placing the world",
 }
 
 
@@ -116,6 +118,9 @@ class Session:
         revisions: gives out new prompt revisions.
         pending: first answers by (object id, view).
         stored: revision that the masks in the capture answer, by object id.
+        placed: the placement that a capture is known to hold, and the stamp of its cameras, by
+            folder.
+        ruler: remembers what the measure marks show.
         deferred: ends of jobs that wait until Blender can take them.
         message: the last thing to tell.
         check: what the engine said of itself, as sentences.
@@ -130,6 +135,8 @@ class Session:
     revisions: Revisions = field(default_factory=Revisions)
     pending: dict[tuple[str, str], PendingMask] = field(default_factory=dict)
     stored: dict[str, int] = field(default_factory=dict)
+    placed: dict[str, tuple[int, str]] = field(default_factory=dict)
+    ruler: Ruler = field(default_factory=Ruler)
     deferred: list[tuple[Job, Finished]] = field(default_factory=list)
     message: Message | None = None
     check: tuple[str, ...] = ()
@@ -179,6 +186,8 @@ class Session:
         """Drop what belongs to the objects of another capture."""
         self.pending.clear()
         self.stored.clear()
+        self.placed.clear()
+        self.ruler.forget()
         self.stamp += 1
 
     def forget_file(self) -> None:

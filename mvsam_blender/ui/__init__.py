@@ -8,6 +8,7 @@ def _classes() -> tuple[type, ...]:
         operators_click,
         operators_engine,
         operators_object,
+        operators_place,
         panels,
         preferences,
     )
@@ -18,6 +19,7 @@ def _classes() -> tuple[type, ...]:
         operators_capture,
         operators_object,
         operators_click,
+        operators_place,
         panels,
     )
     return tuple(cls for module in modules for cls in module.CLASSES)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Marks of prompts: a disc with a plus, a square with a minus, a frame for a box.
+"""Marks: a disc with a plus, a square with a minus, a frame for a box, a diamond to measure.
 
 Shapes differ as well as colours, and everything is triangles: wide lines are not portable.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+import blf
 import gpu
 from gpu_extras.batch import batch_for_shader
 
@@ -18,6 +19,7 @@ Point = tuple[float, float]
 
 INCLUDE: Color = (0.10, 0.65, 0.25, 1.0)
 EXCLUDE: Color = (0.85, 0.15, 0.10, 1.0)
+MEASURE: Color = (0.95, 0.80, 0.10, 1.0)
 _WHITE: Color = (1.0, 1.0, 1.0, 1.0)
 _BLACK: Color = (0.0, 0.0, 0.0, 0.8)
 
@@ -26,6 +28,7 @@ _RIM = 1.5
 _ARM = 5.0
 _HALF_BAR = 1.25
 _SEGMENTS = 24
+_LETTER = 13.0
 # Of marks whose prompts have no complete answer yet.
 _PENDING_OPACITY = 0.45
 
@@ -53,6 +56,50 @@ def draw_mark(prompt: Prompt, at: list[Point], pending: bool, scale: float) -> N
         bars.append(_bar(center, _HALF_BAR * scale, _ARM * scale))
     for bar in bars:
         _fill(bar, _WHITE)
+
+
+def draw_measure(ends: list[Point], names: str, scale: float) -> None:
+    """Draw measure marks, diamonds with a dot, and the line between two of them.
+
+    Args:
+        ends: one or two positions in pixels of the region.
+        names: a letter for each, drawn beside it.
+        scale: of the interface.
+    """
+    if len(ends) == 2:
+        _fill(_line(ends[0], ends[1], _HALF_BAR * scale), MEASURE)
+    for center, name in zip(ends, names, strict=True):
+        _fill(_diamond(center, (_RADIUS + 2 * _RIM) * scale), _BLACK)
+        _fill(_diamond(center, _RADIUS * scale), MEASURE)
+        _fill(_diamond(center, _RIM * scale), _BLACK)
+        _write(name, (center[0] + _RADIUS * scale, center[1] + _RADIUS * scale), scale)
+
+
+def _write(text: str, at: Point, scale: float) -> None:
+    """White letters with a shadow, readable on any photo."""
+    blf.size(0, _LETTER * scale)
+    blf.enable(0, blf.SHADOW)
+    blf.shadow(0, 3, *_BLACK)
+    blf.color(0, *_WHITE)
+    blf.position(0, at[0], at[1], 0.0)
+    blf.draw(0, text)
+    blf.disable(0, blf.SHADOW)
+
+
+def _diamond(center: Point, radius: float) -> list[Point]:
+    x, y = center
+    left, top, right, low = (x - radius, y), (x, y + radius), (x + radius, y), (x, y - radius)
+    return [left, top, right, left, right, low]
+
+
+def _line(start: Point, end: Point, half: float) -> list[Point]:
+    """A line as two triangles."""
+    dx, dy = end[0] - start[0], end[1] - start[1]
+    length = math.hypot(dx, dy) or 1.0
+    x, y = -dy / length * half, dx / length * half
+    a, b = (start[0] + x, start[1] + y), (end[0] + x, end[1] + y)
+    c, d = (end[0] - x, end[1] - y), (start[0] - x, start[1] - y)
+    return [a, b, c, a, c, d]
 
 
 def _faded(color: Color) -> Color:

@@ -48,7 +48,7 @@ class MVSAM_OT_click(bpy.types.Operator):
     def execute(self, context):
         scene = context.scene
         try:
-            photo = _clickable(scene, self.view, self.x, self.y)
+            photo = clickable(scene, self.view, self.x, self.y)
         except MvsamError as error:
             return refuse(self, error)
         item = objects.active(scene)
@@ -131,7 +131,7 @@ def find_photo(scene: bpy.types.Scene, view: str) -> MVSAM_PG_photo | None:
     return next((p for p in scene.mvsam.photos if view and p.view == view and p.width), None)
 
 
-def _clickable(scene: bpy.types.Scene, view: str, x: float, y: float) -> MVSAM_PG_photo:
+def clickable(scene: bpy.types.Scene, view: str, x: float, y: float) -> MVSAM_PG_photo:
     """The photo that can be clicked in at (x, y).
 
     Raises:

@@ -16,7 +16,7 @@ from ..core.prompts import is_pending
 from ..scene import images, objects
 from ..scene.props import MVSAM_PG_object
 from ..scene.session import PendingMask, session
-from .marks import draw_mark
+from .marks import draw_mark, draw_measure
 from .operators_click import find_photo
 from .shaders import mask_shader
 
@@ -69,6 +69,7 @@ class ImageOverlay:
                     image = known.get((view, item.object_id))
                     self._draw_mask(scene, item, view, image, to_region)
         self._draw_marks(scene, view, to_region, scale)
+        _draw_measure(scene, view, to_region, scale)
         gpu.state.blend_set("NONE")
 
     def _draw_mask(
@@ -156,6 +157,20 @@ class ImageOverlay:
                 for xy in prompt.xy
             ]
             draw_mark(prompt, corners, pending, scale)
+
+
+def _draw_measure(scene: bpy.types.Scene, view: str, to_region: ToRegion, scale: float) -> None:
+    """Draw the measure marks that are in the shown photo."""
+    photo = find_photo(scene, view)
+    place = scene.mvsam.place
+    shown = [(n, m) for n, m in (("A", place.first), ("B", place.second)) if m.view == view]
+    if photo is None or not shown:
+        return
+    ends = [
+        to_region(*(float(c) for c in pixels_to_uv((m.x, m.y), photo.width, photo.height)))
+        for _, m in shown
+    ]
+    draw_measure(ends, "".join(name for name, _ in shown), scale)
 
 
 def _has_masks(item: MVSAM_PG_object) -> bool:

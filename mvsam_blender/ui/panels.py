@@ -11,6 +11,7 @@ from ..scene import objects
 from ..scene.attributes import weight_spec
 from ..scene.session import session
 from .messages import draw_message, draw_progress
+from .panel_place import draw_place
 
 CATEGORY = "MV-SAM"
 
@@ -113,6 +114,19 @@ class _Reconstruct:
             layout.label(text=f"{placed} of {len(settings.photos)} photos placed")
 
 
+class _Place:
+    bl_label = "Scale & Up"
+    bl_region_type = "UI"
+    bl_category = CATEGORY
+    bl_options = {"DEFAULT_CLOSED"}
+    bl_order = 1
+    parent = "reconstruct"
+
+    def draw(self, context):
+        """Up, ground and scale."""
+        draw_place(self.layout, context)
+
+
 class _Objects:
     bl_label = "Objects"
     bl_region_type = "UI"
@@ -190,21 +204,24 @@ class _Output:
         layout.label(text=f"Masks: objects/{item.object_id}/masks", icon="IMAGE_DATA")
 
 
-_PARTS = (_Status, _Photos, _Reconstruct, _Objects, _Display, _Output)
+# A panel comes after the one that it stands in.
+_PARTS = (_Status, _Photos, _Reconstruct, _Place, _Objects, _Display, _Output)
 _SPACES = (("VIEW_3D", "view3d"), ("IMAGE_EDITOR", "image"))
 
 
 def _panels() -> tuple[type[bpy.types.Panel], ...]:
     """Each part as a panel of each editor."""
     return tuple(
-        type(
-            f"MVSAM_PT_{space}{part.__name__}".lower().replace("mvsam_pt", "MVSAM_PT"),
-            (part, bpy.types.Panel),
-            {"bl_space_type": space_type, "__doc__": part.bl_label},
-        )
-        for space_type, space in _SPACES
-        for part in _PARTS
+        _panel(space_type, space, part) for space_type, space in _SPACES for part in _PARTS
     )
+
+
+def _panel(space_type: str, space: str, part: type) -> type[bpy.types.Panel]:
+    members = {"bl_space_type": space_type, "__doc__": part.bl_label}
+    parent = getattr(part, "parent", "")
+    if parent:
+        members["bl_parent_id"] = f"MVSAM_PT_{space}_{parent}"
+    return type(f"MVSAM_PT_{space}{part.__name__.lower()}", (part, bpy.types.Panel), members)
 
 
 def _short(count: int) -> str:

@@ -31,7 +31,7 @@ class World:
 
     def of(self, points: np.ndarray) -> np.ndarray:
         """Truth points [..., 3] in the world."""
-        return self.scale * points @ self.turn.T + np.array(self.shift)
+        return self.scale * np.asarray(points) @ self.turn.T + np.array(self.shift)
 
     def camera(self, camera: Camera) -> Camera:
         """A truth camera in the world."""
