@@ -65,11 +65,9 @@ def read(folder: Path) -> CameraSet:
         try:
             with np.load(result, allow_pickle=False) as arrays:
                 photos = json.loads(arrays["photos"].tobytes())
-                poses, points = arrays["poses"], arrays["points"]
-                seen, unplaced = arrays["seen"], int(arrays["unplaced"])
+                poses, points, seen = arrays["poses"], arrays["points"], arrays["seen"]
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise damaged(where, f"could not be read: {error}") from error
-    remarks = (f"{unplaced} photos left out: COLMAP did not place them.",) if unplaced else ()
     return CameraSet(
         format=NAME,
         photos=tuple(
@@ -79,7 +77,6 @@ def read(folder: Path) -> CameraSet:
         points=points,
         seen_by=seen[:, 0],
         seen_point=seen[:, 1],
-        remarks=remarks,
     )
 
 

@@ -71,7 +71,6 @@ def _save(model: pycolmap.Reconstruction, result: Path) -> None:
         poses=np.array([i.cam_from_world().matrix() for i in images]).reshape(-1, 3, 4),
         points=np.array([p.xyz for p in model.points3D.values()]).reshape(-1, 3),
         seen=pairs,
-        unplaced=np.array(model.num_images() - len(images)),
     )
 
 
