@@ -13,7 +13,7 @@ from mvsam_engine.commands.terminal import Terminal
 from mvsam_engine.errors import MvsamError, UsageError
 from mvsam_engine.evaluate.methods import METHODS, OURS
 from mvsam_engine.evaluate.outcome import Outcome, load_outcomes, save_outcomes
-from mvsam_engine.evaluate.report import Grid, reasons, tables
+from mvsam_engine.evaluate.report import Grid, headline, reasons, tables
 from mvsam_engine.evaluate.run import Plan, evaluate
 from mvsam_engine.evaluate.sources import PhotoSet, find_set, subset
 from mvsam_engine.progress import Progress
@@ -70,6 +70,7 @@ def geometry(terminal: Terminal, asked: Asked, plan: Plan) -> None:
 
         def hear(outcome: Outcome, photo_set: PhotoSet, made: Path | None) -> None:
             outcomes.append(outcome)
+            terminal.print(f"{headline(outcome)}, {outcome.wall_s:.0f} s")
             if asked.results is not None:
                 save_outcomes(asked.results, outcomes)
             if asked.plots is not None and made is not None:

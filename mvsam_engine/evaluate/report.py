@@ -167,10 +167,14 @@ def seed_grid(outcomes: Sequence[Outcome]) -> Grid:
     return Grid("Over seeds", head, tuple(rows))
 
 
+def headline(outcome: Outcome) -> str:
+    """How a run ended, in a line."""
+    line = f"{_name(outcome)}, {outcome.method}, seed {outcome.seed}: {outcome.status}"
+    if outcome.status == "ok":
+        line += f", {outcome.placed} placed" + (", WRONG and not flagged" if outcome.wrong else "")
+    return line
+
+
 def reasons(outcomes: Iterable[Outcome]) -> list[str]:
     """Full reasons, one line each, for people who want to know."""
-    return [
-        f"{_name(o)}, {o.method}, seed {o.seed}: {o.status}. {o.reason}"
-        for o in outcomes
-        if o.status != "ok"
-    ]
+    return [f"{headline(o)}. {o.reason}" for o in outcomes if o.status != "ok"]

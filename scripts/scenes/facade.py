@@ -111,13 +111,8 @@ def _build_house(rng: np.random.Generator, numbered: Numbered) -> None:
         ((WIDTH + 0.2, 0.34, 0.16), HEIGHT - 0.17),
         ((WIDTH + 0.08, 0.14, 0.5), 0.25),
     ):
-        put(_without_door(size, z), (0, 0, z), 0, stone)
+        put(shapes.box("band", size, (0, -0.02, 0), 0.015), (0, 0, z), 0, stone)
     _build_roof(rng)
-
-
-def _without_door(size: tuple[float, float, float], z: float) -> bpy.types.Object:
-    """A band of stone on the wall; the plinth leaves the door free by standing behind its steps."""
-    return shapes.box("band", size, (0, -0.02, 0), 0.015)
 
 
 def _build_roof(rng: np.random.Generator) -> None:
