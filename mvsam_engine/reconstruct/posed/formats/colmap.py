@@ -7,6 +7,7 @@ Format: https://colmap.github.io/format.html. COLMAP's axes, pixels and lens mod
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ import numpy as np
 import mvsam_engine
 from mvsam_engine.capture.camera import CAMERA_MODELS
 from mvsam_engine.reconstruct.posed.camera_set import CameraSet, PosedPhoto
+from mvsam_engine.reconstruct.posed.formats.colmap_check import check_binary
 from mvsam_engine.reconstruct.posed.formats.colmap_worker import REFUSED
 from mvsam_engine.reconstruct.posed.formats.common import (
     damaged,
@@ -59,6 +61,8 @@ def read(folder: Path) -> CameraSet:
         ReconstructionError: damaged, or with a lens that is no perspective camera.
     """
     where = f"The COLMAP model {folder.name or folder}"
+    if (folder / "cameras.bin").is_file() and (folder / "images.bin").is_file():
+        check_binary(folder)
     with tempfile.TemporaryDirectory(prefix="mvsam-colmap-") as work:
         result = Path(work) / "model.npz"
         _run_worker(folder, result, where)
@@ -106,6 +110,8 @@ def _run_worker(folder: Path, result: Path, where: str) -> None:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
+            # Its stack traces take half a minute, and nobody reads them.
+            env=os.environ | {"GLOG_symbolize_stacktrace": "0"},
             timeout=_SECONDS + _SECONDS_PER_BYTE * size,
             check=False,
         )
