@@ -30,13 +30,13 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "draft": Preset(
             reason="A first look, in a fraction of the time: are all photos placed?",
             max_size=320,
-            sources=3,
+            sources=4,
             feature_size=640,
         ),
         "normal": Preset(
             reason="Pointmaps for clicking and painting, the usual choice.",
             max_size=512,
-            sources=4,
+            sources=6,
             feature_size=800,
         ),
         "fine": Preset(

@@ -8,15 +8,8 @@ import pytest
 
 from mvsam_engine.reconstruct.classical.consistency import DepthMap, without_speckles
 from mvsam_engine.reconstruct.classical.fill import fill
+from mvsam_engine.reconstruct.classical.kernels import edge_match, plane_match
 from mvsam_engine.reconstruct.classical.kernels.agreement import count_agreement
-from mvsam_engine.reconstruct.classical.kernels.plane_match import (
-    REACH,
-    SAMPLES,
-    STRIDE,
-    gather,
-    initial_cost,
-    plane_cost,
-)
 from mvsam_engine.reconstruct.classical.kernels.sgm import (
     EDGE_GAIN,
     aggregate_direction,
@@ -68,82 +61,207 @@ def test_winner_is_the_bottom_of_the_parabola():
     assert np.allclose(found, [[0.0, 2.3, 4.0], [5.6, 7.0, 7.0]], atol=1e-4)
 
 
-def slow_plane_cost(image, images, matrix, shift, column, row, plane):
-    """The definition in the kernel's convention, with numpy in float64."""
-    q, a, b = plane
-    offsets = [
-        (dx, dy)
-        for dy in range(-REACH, REACH + 1, STRIDE)
-        for dx in range(-REACH, REACH + 1, STRIDE)
-        if 0 <= row + dy < image.shape[0] and 0 <= column + dx < image.shape[1]
-    ]
-    grey = np.array([image[row + dy, column + dx] for dx, dy in offsets])
-    weight = 1 / (1 + (grey - image[row, column]) ** 2 * 60)
-    costs = []
-    for m, t, source in zip(matrix, shift, images, strict=True):
-        seen = []
-        for dx, dy in offsets:
-            p = m @ [column + dx, row + dy, 1.0] + t * (q + a * dx + b * dy)
-            x, y = p[:2] / p[2]
-            if not (0 <= x < source.shape[1] - 1 and 0 <= y < source.shape[0] - 1):
-                break
-            j, i = int(x), int(y)
-            fx, fy = x - j, y - i
-            seen.append(
-                (source[i, j] * (1 - fx) + source[i, j + 1] * fx) * (1 - fy)
-                + (source[i + 1, j] * (1 - fx) + source[i + 1, j + 1] * fx) * fy
-            )
-        if len(seen) < len(offsets):
-            costs.append(1.2)
+OUTSIDE = -1e4
+
+
+def slow_correlation(image, source, column, row, warp, offsets, bilateral, least):
+    """1 - weighted correlation with numpy in float64; `warp` as in `plane_match.photo_cost`."""
+    u, v, u_dx, v_dx, u_dy, v_dy = warp
+    height, width = source.shape
+    if not (0 <= u <= width - 1.001 and 0 <= v <= height - 1.001):
+        return 1.2
+    grey, other = [], []
+    for dx, dy in offsets:
+        y, x = row + dy, column + dx
+        if not (0 <= y < image.shape[0] and 0 <= x < image.shape[1]) or image[y, x] < 0:
             continue
-        other = np.array(seen)
-        centred = [v - np.average(v, weights=weight) for v in (grey, other)]
-        cov = [
-            np.average(centred[k] * centred[m_], weights=weight)
-            for k, m_ in ((0, 1), (0, 0), (1, 1))
-        ]
-        costs.append(min(1.2, 1 - cov[0] / np.sqrt(cov[1] * cov[2])))
+        grey.append(image[y, x])
+        px = min(max(u + dx * u_dx + dy * u_dy, 0), width - 1.001)
+        py = min(max(v + dx * v_dx + dy * v_dy, 0), height - 1.001)
+        j, i = int(px), int(py)
+        fx, fy = px - j, py - i
+        corners = source[i : i + 2, j : j + 2].astype(float)
+        other.append((corners @ [1 - fx, fx]) @ [1 - fy, fy])
+    grey, other = np.array(grey, float), np.array(other)
+    weight = 1 / (1 + (grey - image[row, column]) ** 2 * bilateral)
+    weight /= weight.sum()
+    if (weight * other).sum() < 0:
+        return 1.2
+    a, b = grey - (weight * grey).sum(), other - (weight * other).sum()
+    one, two = (weight * a * a).sum(), (weight * b * b).sum()
+    if one <= least or two <= least:
+        return 1.0
+    return min(1 - (weight * a * b).sum() / np.sqrt(one * two), 1.2)
+
+
+def slow_warp(matrix, shift, column, row, plane):
+    """Where a plane carries a pixel and its surroundings: by finite differences; and its z."""
+
+    def place(dx, dy):
+        q = plane[0] + plane[1] * dx + plane[2] * dy
+        p = matrix @ [column + dx, row + dy, 1.0] + shift * q
+        return p[:2] / p[2]
+
+    tiny = 1e-4
+    along_x = (place(tiny, 0) - place(-tiny, 0)) / (2 * tiny)
+    along_y = (place(0, tiny) - place(0, -tiny)) / (2 * tiny)
+    z = (matrix @ [column, row, 1.0] + shift * plane[0])[2]
+    return (*place(0, 0), *along_x, *along_y), z
+
+
+def slow_plane_cost(image, sources, neighbours, chosen, column, row, plane):
+    """The definition in the kernels' convention."""
+    images, matrix, shift = sources
+    inverse, gain, strength = neighbours
+    grid = range(-4, 5, 2)
+    offsets = [(dx, dy) for dy in grid for dx in grid]
+    costs = []
+    for s in chosen:
+        warp, z = slow_warp(matrix[s].astype(float), shift[s].astype(float), column, row, plane)
+        cost = slow_correlation(
+            image, images[s], column, row, warp, offsets, plane_match.BILATERAL, 1e-5
+        )
+        i, j = int(np.floor(warp[1] + 0.5)), int(np.floor(warp[0] + 0.5))
+        off = 3.0
+        if 0 <= i < images.shape[1] and 0 <= j < images.shape[2] and inverse[s, i, j] > 0:
+            off = min(abs(plane[0] / z - inverse[s, i, j]) * gain[s], 3.0)
+        costs.append(cost + strength * off / 3.0)
     return float(np.mean(sorted(costs)[:2]))
 
 
-def test_plane_cost_equals_the_definition():
+@pytest.fixture
+def world():
+    """A noisy reference with an ignored corner, sources and their depth: all by chance."""
     rng = np.random.default_rng(2)
     image = rng.random((24, 30)).astype(np.float32)
+    image[:5, :6] = OUTSIDE
     images = rng.random((3, 26, 28)).astype(np.float32)
+    images[1, 20:, 20:] = OUTSIDE
     matrix = (np.eye(3) + rng.normal(0, 0.01, (3, 3, 3))).astype(np.float32)
     matrix[:, 2, :2] *= 0.01
     shift = rng.normal(0, 2.0, (3, 3)).astype(np.float32)
     shift[:, 2] *= 0.01
-    patch = np.empty((SAMPLES, 4), np.float32)
+    inverse = rng.normal(0.7, 0.05, (3, 26, 28)).astype(np.float32)
+    inverse[:, ::3, ::3] = 0
+    gain = np.array([30.0, 20.0, 50.0], np.float32)
+    return image, (images, matrix, shift), (inverse, gain, np.float32(0.3))
+
+
+def chance_planes(rng, height, width):
+    planes = rng.normal([0.7, 0, 0], [0.3, 0.02, 0.02], (height, width, 3))
+    return planes.astype(np.float32)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_plane_cost_equals_the_definition(world, count):
+    image, sources, neighbours = world
+    rng = np.random.default_rng(count)
+    planes = chance_planes(rng, *image.shape)
+    chosen = rng.integers(0, 3, (*image.shape, count)).astype(np.uint8)
+    cost = np.empty(image.shape, np.float32)
+    plane_match.plane_costs(planes, cost, image, sources, neighbours, chosen)
     kinds = set()
-    for _ in range(200):
-        row, column = int(rng.integers(24)), int(rng.integers(30))
-        plane = tuple(np.float32(v) for v in rng.normal([0.7, 0, 0], [0.3, 0.02, 0.02]))
-        moments = gather(image, row, column, patch)
-        pixel = (np.float32(column), np.float32(row))
-        found = plane_cost(patch, moments, (images, matrix, shift), pixel, plane)
-        expected = slow_plane_cost(image, images, matrix, shift, column, row, plane)
-        assert found == pytest.approx(expected, abs=2e-3)
+    for row, column in np.argwhere(image >= 0)[::3]:
+        expected = slow_plane_cost(
+            image, sources, neighbours, chosen[row, column], column, row, planes[row, column]
+        )
+        assert cost[row, column] == pytest.approx(expected, abs=3e-3)
         kinds.add(expected < 1.19)
     assert kinds == {True, False}  # both comparable patches and such that leave the sources
+    # Where the reference is ignored nothing can be compared.
+    assert (cost[:5, :6] >= 1.0).all()
+
+
+def test_costs_by_source_are_those_of_single_sources(world):
+    image, sources, neighbours = world
+    planes = chance_planes(np.random.default_rng(7), *image.shape)
+    every = np.empty((3, *image.shape), np.float32)
+    plane_match.costs_by_source(planes, image, sources, neighbours, every)
+    for s in range(3):
+        one = np.empty(image.shape, np.float32)
+        chosen = np.full((*image.shape, 1), s, np.uint8)
+        plane_match.plane_costs(planes, one, image, sources, neighbours, chosen)
+        assert np.allclose(every[s], one, atol=1e-5)
+
+
+def test_improving_keeps_costs_true_and_never_raises_them(world):
+    image, sources, neighbours = world
+    planes = chance_planes(np.random.default_rng(8), *image.shape)
+    chosen = np.tile(np.array([0, 2], np.uint8), (*image.shape, 1))
+    before, after, again = (np.empty(image.shape, np.float32) for _ in range(3))
+    plane_match.plane_costs(planes, before, image, sources, neighbours, chosen)
+    after[:] = before
+    limits = (np.float32(0.2), np.float32(1.5), np.float32(0.1))
+    for colour in (0, 1):
+        plane_match.improve(
+            planes, after, image, sources, neighbours, chosen, limits, (colour, 3 + colour)
+        )
+    plane_match.plane_costs(planes, again, image, sources, neighbours, chosen)
+    assert (after <= before).all()
+    assert (after < before)[image >= 0].mean() > 0.8
+    assert np.allclose(again, after, atol=1e-4)
 
 
 def test_a_photo_matches_itself_and_not_what_lies_outside():
     image = np.random.default_rng(3).random((20, 20)).astype(np.float32)
     planes = np.ones((20, 20, 3), np.float32)
     planes[..., 1:] = 0
+    identity, still = np.eye(3, dtype=np.float32)[None], np.zeros((1, 3), np.float32)
+    nothing = (np.zeros((1, 1, 1), np.float32), np.zeros(1, np.float32), np.float32(0.0))
+    chosen = np.zeros((20, 20, 1), np.uint8)
     cost = np.empty((20, 20), np.float32)
-    identity = np.eye(3, dtype=np.float32)[None]
-    still = np.zeros((1, 3), np.float32)
-    initial_cost(planes, cost, image, (image[None].copy(), identity, still))
-    assert np.abs(cost[4:-5, 4:-5]).max() < 1e-3
-    outside = np.full((1, 20, 20), -1e4, np.float32)
-    initial_cost(planes, cost, image, (outside, identity, still))
+    sources = (image[None].copy(), identity, still)
+    plane_match.plane_costs(planes, cost, image, sources, nothing, chosen)
+    assert np.abs(cost[:-1, :-1]).max() < 1e-3
+    outside = (np.full((1, 20, 20), OUTSIDE, np.float32), identity, still)
+    plane_match.plane_costs(planes, cost, image, outside, nothing, chosen)
     assert (cost == np.float32(1.2)).all()
 
 
+def slow_better_half(image, sources, column, row, plane):
+    images, matrix, shift = sources
+    whole = [(dx, dy) for dy in range(-3, 4) for dx in range(-3, 4)]
+    halves = [
+        [o for o in whole if o[0] <= 0],
+        [o for o in whole if o[0] >= 0],
+        [o for o in whole if o[1] <= 0],
+        [o for o in whole if o[1] >= 0],
+    ]
+    result = []
+    for offsets in halves:
+        costs = []
+        for s in range(len(images)):
+            warp, _ = slow_warp(matrix[s].astype(float), shift[s].astype(float), column, row, plane)
+            costs.append(
+                slow_correlation(
+                    image, images[s], column, row, warp, offsets, edge_match.BILATERAL, 3e-5
+                )
+            )
+        result.append(np.mean(sorted(costs)[:2]))
+    return min(result)
+
+
+def test_the_better_half_equals_the_definition(world):
+    image, sources, _ = world
+    rng = np.random.default_rng(9)
+    weight, centred = np.empty((2, 4, edge_match.SAMPLES), np.float32)
+    variance, scratch = np.empty(4, np.float32), np.empty((3, 4), np.float32)
+    found, expected = [], []
+    for row, column in np.argwhere(image >= 0)[::9]:
+        plane = tuple(np.float32(v) for v in rng.normal([0.7, 0, 0], [0.3, 0.02, 0.02]))
+        edge_match.gather_halves(image, row, column, weight, centred, variance)
+        pixel = (np.float32(column), np.float32(row))
+        found.append(
+            edge_match.better_half(weight, centred, variance, sources, pixel, plane, scratch)
+        )
+        expected.append(slow_better_half(image, sources, column, row, plane))
+    assert np.allclose(found, expected, atol=3e-3)
+    assert np.ptp(expected) > 0.3
+
+
 def slow_agreement(depth, other, forth, back, pixels, share):
-    count = np.zeros(depth.shape, np.uint8)
+    """Votes [h, w]: 1 agrees, -1 speaks against, 0 says nothing."""
+    votes = np.zeros(depth.shape, int)
     for v in range(depth.shape[0]):
         for u in range(depth.shape[1]):
             z = float(depth[v, u])
@@ -157,31 +275,37 @@ def slow_agreement(depth, other, forth, back, pixels, share):
             if not (0 <= i < other.shape[0] and 0 <= j < other.shape[1]) or other[i, j] <= 0:
                 continue
             found = float(other[i, j])
+            if found > there[2] * (1 + 3 * share):
+                votes[v, u] = -1
+                continue
             again = back @ [x * found, y * found, found, 1.0]
             off = np.hypot(again[0] / again[2] - u, again[1] / again[2] - v)
-            count[v, u] = abs(again[2] - z) < share * z and off < pixels
-    return count
+            votes[v, u] = abs(again[2] / z - 1) < share and off < pixels
+    return votes
 
 
 def test_agreement_equals_the_definition():
     rng = np.random.default_rng(4)
     intrinsics = np.array([[20.0, 0, 10], [0, 20.0, 8], [0, 0, 1]])
     shift = np.array([0.1, 0.02, 0.01])
-    there, inverse = np.eye(4), np.eye(4)
-    there[:3, 3], inverse[:3, 3] = shift, -shift
     flat = intrinsics @ np.linalg.inv(intrinsics)
     forth = np.column_stack([flat, intrinsics @ shift])
     back = np.column_stack([flat, intrinsics @ -shift])
-    depth = (2 + 0.03 * rng.random((16, 20))).astype(np.float32)
-    other = (2 + 0.03 * rng.random((14, 18))).astype(np.float32)
+    depth = (2 + 0.1 * rng.random((16, 20))).astype(np.float32)
+    other = (2 + 0.1 * rng.random((14, 18))).astype(np.float32)
     depth[rng.random(depth.shape) < 0.1] = 0
     other[rng.random(other.shape) < 0.1] = 0
-    count, total = np.zeros(depth.shape, np.uint8), depth.copy()
-    count_agreement(depth, other, forth, back, 1.5, 0.01, count, total)
+    agree, against = np.zeros((2, *depth.shape), np.uint8)
+    total, square = depth.copy(), np.zeros_like(depth)
+    count_agreement(depth, other, forth, back, (1.5, 0.01), (agree, against), (total, square))
     expected = slow_agreement(depth, other, forth, back, 1.5, 0.01)
-    assert np.array_equal(count, expected)
-    assert 0 < expected.mean() < 1
-    assert np.array_equal(total > depth, expected > 0)
+    assert np.array_equal(agree, expected == 1)
+    assert np.array_equal(against, expected == -1)
+    assert (agree.sum(), against.sum()) > (20, 20)
+    assert np.array_equal(total > depth, expected == 1)
+    again = total - depth
+    off = np.where(agree > 0, again / np.where(depth > 0, depth, 1) - 1, 0)
+    assert np.allclose(square, off**2, atol=1e-7)
 
 
 def test_smoother_solves_its_equations():

@@ -15,7 +15,14 @@ from mvsam_engine.progress import Progress
 from mvsam_engine.reconstruct.base import ReconstructOptions
 from mvsam_engine.reconstruct.classical.consistency import DepthMap, measured
 from mvsam_engine.reconstruct.classical.dense import to_pointmap
-from mvsam_engine.reconstruct.classical.patchmatch import refine_depth
+from mvsam_engine.reconstruct.classical.levels import doubled, halved
+from mvsam_engine.reconstruct.classical.patchmatch import (
+    Match,
+    first_planes,
+    planes_through,
+    second_planes,
+    sharpened,
+)
 from mvsam_engine.reconstruct.classical.sweep import plane_count, sweep_depth
 from mvsam_engine.reconstruct.classical.undistort import make_working_view, photo_grid
 
@@ -79,9 +86,13 @@ def slanted():
 def matched(shots, index):
     sources = [v for j, v in enumerate(shots.views) if j != index]
     view = shots.views[index]
-    planes = plane_count(view, sources)
-    depth = sweep_depth(view, sources, planes, Progress())
-    return depth, *refine_depth(view, sources, depth, planes, 0, Progress())
+    swept = sweep_depth(view, sources, plane_count(view, sources), Progress())
+    planes = first_planes(view, sources, 0, Progress())
+    return swept, 1 / planes[..., 0], planes
+
+
+def true_planes(truth):
+    return planes_through((1 / truth).astype(np.float32), limit=0.05)
 
 
 def test_sweep_finds_a_slanted_plane(slanted):
@@ -94,53 +105,113 @@ def test_sweep_finds_a_slanted_plane(slanted):
 
 
 def test_patchmatch_is_better_than_the_sweep(slanted):
-    swept, refined, score = matched(slanted, 1)
+    swept, refined, _ = matched(slanted, 1)
     truth = slanted.truth[1]
     before, after = (inner(np.abs(d / truth - 1)) for d in (swept, refined))
     assert np.median(after) < 0.001
     assert (after < 0.01).mean() > 0.98
     assert after.mean() < before.mean()
-    assert inner(score).mean() > 0.9
 
 
-def test_patchmatch_recovers_from_a_map_that_is_wrong_in_places(slanted):
-    view, truth = slanted.views[1], slanted.truth[1].astype(np.float32)
-    sources = [slanted.views[0], slanted.views[2]]
+def test_second_pass_recovers_where_the_map_is_wrong(slanted):
+    view, sources = slanted.views[1], [slanted.views[0], slanted.views[2]]
+    truth = slanted.truth[1]
     bad = truth.copy()
     bad[40:60, 40:60] *= 1.3
-    refined, _ = refine_depth(view, sources, bad, 64, 0, Progress())
-    assert np.abs(refined / truth - 1)[42:58, 42:58].mean() < 0.01
+    inverse = [(1 / slanted.truth[j]).astype(np.float32) for j in (0, 2)]
+    planes, cost = second_planes(view, sources, true_planes(bad), inverse, 0, Progress())
+    error = np.abs(1 / planes[..., 0] / truth - 1)[42:58, 42:58]
+    assert (error < 0.01).mean() > 0.95
+    assert inner(cost).mean() < 0.1
+
+
+def test_depth_of_the_sources_decides_where_looks_do_not(slanted):
+    """A plain photo looks the same at every depth."""
+    plain = np.full((SIZE * 3 // 4, SIZE, 3), 128, np.uint8)
+    views = [make_working_view(v.camera, plain, SIZE, 1.2, 4.5) for v in slanted.views]
+    truth, sources = slanted.truth[1], [views[0], views[2]]
+    inverse = [(1 / slanted.truth[j]).astype(np.float32) for j in (0, 2)]
+    wrong = true_planes(truth * np.where(np.arange(SIZE) % 8 == 0, 1.0, 1.05))
+    before = np.abs(1 / wrong[..., 0] / truth - 1)
+    match = Match.of(views[1], sources, inverse, weight=0.3)
+    match.improve(wrong, match.all_sources(), 0.01, 3, 0, Progress())
+    after = np.abs(1 / wrong[..., 0] / truth - 1)
+    assert (inner(before) < 0.01).mean() < 0.2
+    assert (inner(after) < 0.01).mean() > 0.9
+
+
+def edge_distance(front):
+    """Pixels to the nearest pixel of the other surface, 1 beside the edge."""
+    import cv2
+
+    return np.maximum(
+        *(cv2.distanceTransform(m.astype(np.uint8), cv2.DIST_L2, 5) for m in (front, ~front))
+    )
 
 
 def test_two_planes_are_kept_apart():
     shots = shoot(TWO)
-    _, refined, _ = matched(shots, 1)
+    view, sources = shots.views[1], [shots.views[j] for j in (0, 2, 3)]
     truth = shots.truth[1]
     front = truth < 2.0
-    # Edges fatten by half a patch, so four pixels beside them are left out.
-    edges = np.zeros_like(front)
-    for dy in range(-4, 5):
-        for dx in range(-4, 5):
-            edges |= np.roll(front, (dy, dx), (0, 1)) != front
+    distance = edge_distance(front)
+    _, first, planes = matched(shots, 1)
+    sharp = 1 / sharpened(Match.of(view, sources), planes)[..., 0]
+    wrong = {name: np.abs(d / truth - 1) > 0.05 for name, d in (("whole", first), ("half", sharp))}
     for part in (front, ~front):
-        chosen = inner(part & ~edges)
-        error = inner(np.abs(refined / truth - 1))[chosen]
+        chosen = inner(part & (distance > 4))
         assert chosen.sum() > 500
-        assert (error < 0.01).mean() > 0.93
+        assert (inner(np.abs(sharp / truth - 1))[chosen] < 0.01).mean() > 0.93
+    # Whole patches fatten the front by half a patch; halves know better.
+    band = inner((distance <= 4) & ~front)
+    fattened, sharpened_share = (inner(wrong[name])[band].mean() for name in ("whole", "half"))
+    assert fattened > 0.2
+    assert sharpened_share < 0.8 * fattened
 
 
 def test_agreement_confirms_right_maps_and_rejects_a_wrong_one(slanted):
-    maps = [
-        DepthMap(t.astype(np.float32), np.ones_like(t, dtype=np.float32)) for t in slanted.truth
-    ]
-    good = measured(slanted.views, maps, 1, [0, 2])
+    maps = [truth.astype(np.float32) for truth in slanted.truth]
+    alike = np.ones_like(maps[1])
+    others = [(slanted.views[j], maps[j]) for j in (0, 2)]
+    good = measured(slanted.views[1], DepthMap(maps[1], alike), others)
     seen_by_both = inner(good.score) > 0.7
     assert seen_by_both.mean() > 0.9
     assert np.abs(inner(good.depth) / inner(slanted.truth[1]) - 1)[seen_by_both].max() < 0.01
 
-    maps[1] = replace(maps[1], depth=maps[1].depth * np.float32(1.05))
-    wrong = measured(slanted.views, maps, 1, [0, 2])
+    wrong = measured(slanted.views[1], DepthMap(maps[1] * np.float32(1.05), alike), others)
     assert (wrong.depth > 0).mean() < 0.01
+
+
+def test_planes_survive_halving(slanted):
+    view, truth = slanted.views[1], slanted.truth[1]
+    small = halved(view)
+    assert small.gray.shape == (view.gray.shape[0] // 2, view.gray.shape[1] // 2)
+    coarse = true_planes(canvas_depth(SLANTED, small))
+    planes = doubled(coarse, *view.gray.shape)
+    assert np.abs(inner(1 / planes[..., 0]) / inner(truth) - 1).max() < 1e-3
+
+
+def test_ignored_pixels_match_nothing_and_get_no_points(slanted):
+    camera = slanted.views[1].camera
+    photo, _ = render(SLANTED, camera)
+    used = np.ones(photo.shape[:2], bool)
+    used[:, :60] = False
+    view = make_working_view(camera, photo, SIZE, 1.2, 4.5, used)
+    assert (view.gray[:, :60] < 0).all() and (view.gray[:, 60:] >= 0).all()
+    depth = slanted.truth[1].astype(np.float32)
+    pointmap = to_pointmap(view, DepthMap(depth, np.ones_like(depth)))
+    assert np.isnan(pointmap.points[:, :60]).all() and np.isfinite(pointmap.points[:, 60:]).all()
+    assert (pointmap.confidence[:, :60] == 0).all()
+    # As a source it is not compared where it is ignored.
+    match = Match.of(slanted.views[0], [view])
+    cost = match.costs(true_planes(slanted.truth[0]))[0]
+    pixels, _ = camera.project(
+        slanted.views[0].camera.unproject(
+            grid_pixels(*cost.shape, SIZE, SIZE * 3 // 4), slanted.truth[0]
+        )
+    )
+    assert (cost[pixels[..., 0] < 60] == np.float32(1.2)).all()
+    assert np.median(cost[pixels[..., 0] > 70]) < 0.05
 
 
 @pytest.mark.parametrize("k1", [0.0, -0.12, 0.1])
@@ -188,9 +259,8 @@ def test_photos_of_other_sizes_are_sources_too(slanted):
     source = make_working_view(portrait, photo, SIZE, near=1.2, far=4.5)
     view = slanted.views[1]
     sources = [slanted.views[0], source]
-    depth = sweep_depth(view, sources, 64, Progress())
-    refined, _ = refine_depth(view, sources, depth, 64, 0, Progress())
-    error = np.abs(refined / slanted.truth[1] - 1)[30:-30, 50:-50]
+    planes = first_planes(view, sources, 0, Progress())
+    error = np.abs(1 / planes[..., 0] / slanted.truth[1] - 1)[30:-30, 50:-50]
     assert (error < 0.01).mean() > 0.97
 
 

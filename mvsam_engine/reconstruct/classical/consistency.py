@@ -51,44 +51,66 @@ def _projection(a: WorkingView, b: WorkingView) -> NDArray[np.float64]:
     return np.ascontiguousarray(np.column_stack([matrix, b.intrinsics @ translation]))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Votes:
+    """What other views say about each pixel's depth.
+
+    Attributes:
+        agree: [h, w] uint8 views that see the same point.
+        against: [h, w] uint8 views that look through it.
+        depth: [h, w] mean of the agreeing depths and the own one.
+        spread: [h, w] root mean square difference of the agreeing depths, as a share.
+    """
+
+    agree: NDArray[np.uint8]
+    against: NDArray[np.uint8]
+    depth: FloatMap
+    spread: FloatMap
+
+
+def ask(view: WorkingView, depth: FloatMap, others: list[tuple[WorkingView, FloatMap]]) -> Votes:
+    """Ask other views about the depth [h, w] of `view`; `others` come with their own depth."""
+    agree, against = np.zeros(depth.shape, np.uint8), np.zeros(depth.shape, np.uint8)
+    total, square = depth.copy(), np.zeros_like(depth)
+    limits = (PIXELS, DEPTH_SHARE)
+    for other, found in others:
+        forth, back = _projection(view, other), _projection(other, view)
+        count_agreement(depth, found, forth, back, limits, (agree, against), (total, square))
+    return Votes(
+        agree=agree,
+        against=against,
+        depth=(total / (np.float32(1.0) + agree)).astype(np.float32),
+        spread=np.sqrt(square / np.maximum(agree, 1)).astype(np.float32),
+    )
+
+
 def measured(
-    views: list[WorkingView], maps: list[DepthMap], index: int, others: list[int]
+    view: WorkingView, found: DepthMap, others: list[tuple[WorkingView, FloatMap]]
 ) -> DepthMap:
     """What other views confirm of one view's depth map.
 
     Args:
-        views: all views.
-        maps: the matched depth map of each view.
-        index: the view to check.
-        others: the views to ask.
+        view: the view to check.
+        found: its matched depth.
+        others: the views to ask, with their matched depth.
 
     Returns:
-        Mean of the agreeing depths, 0 where no other view agrees, with the confidence: more
-        views and better-looking patches make it higher.
+        Mean of the agreeing depths, 0 where no other view agrees, with the confidence.
     """
-    own = maps[index]
-    count = np.zeros(own.depth.shape, np.uint8)
-    total = own.depth.copy()
-    for other in others:
-        count_agreement(
-            own.depth,
-            maps[other].depth,
-            _projection(views[index], views[other]),
-            _projection(views[other], views[index]),
-            PIXELS,
-            DEPTH_SHARE,
-            count,
-            total,
+    votes = ask(view, found.depth, others)
+    agreed = (votes.agree > 0) & (view.gray >= 0)
+    confidence = chance_within_one_percent(votes, found.score)
+    return without_speckles(
+        DepthMap(
+            depth=np.where(agreed, votes.depth, np.float32(0.0)),
+            score=np.where(agreed, confidence, np.float32(0.0)),
         )
-    agreed = (count > 0) & (views[index].gray >= 0)
-    depth = np.where(agreed, total / (1.0 + count), 0.0).astype(np.float32)
-    confidence = np.where(agreed, chance_within_one_percent(count, own.score), 0.0)
-    return without_speckles(DepthMap(depth, confidence.astype(np.float32)))
+    )
 
 
-def chance_within_one_percent(count: NDArray[np.uint8], score: FloatMap) -> FloatMap:
-    """Confidence of points that `count` other views agree with and whose patches score `score`."""
-    views = np.clip(0.35 + 0.2 * count, 0.0, 1.0)
+def chance_within_one_percent(votes: Votes, score: FloatMap) -> FloatMap:
+    """Confidence of points that other views agree with and whose patches score `score`."""
+    views = np.clip(0.35 + 0.2 * votes.agree, 0.0, 1.0)
     return (views * np.clip(score * 1.5, 0.3, 1.0)).astype(np.float32)
 
 

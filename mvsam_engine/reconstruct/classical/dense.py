@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +15,16 @@ from mvsam_engine.capture.camera import Camera
 from mvsam_engine.capture.model import Pointmap
 from mvsam_engine.progress import Progress
 from mvsam_engine.reconstruct.base import ReconstructOptions
-from mvsam_engine.reconstruct.classical.consistency import DepthMap, measured, trusted_views
+from mvsam_engine.reconstruct.classical.consistency import (
+    DepthMap,
+    measured,
+    trusted_views,
+)
 from mvsam_engine.reconstruct.classical.fill import fill
-from mvsam_engine.reconstruct.classical.patchmatch import refine_depth
+from mvsam_engine.reconstruct.classical.patchmatch import first_planes, second_planes
 from mvsam_engine.reconstruct.classical.sources import depth_ranges, select_sources
 from mvsam_engine.reconstruct.classical.sparse import SparseModel
-from mvsam_engine.reconstruct.classical.sweep import plane_count, sweep_depth
+from mvsam_engine.reconstruct.classical.store import ViewStore
 from mvsam_engine.reconstruct.classical.undistort import (
     FloatMap,
     WorkingView,
@@ -60,26 +66,28 @@ def densify(
         ReconstructionError: from `trust`: the views contradict each other.
         Cancelled: cancellation was asked for.
     """
-    dense = Dense.prepare(model, read_photo, options, progress)
-    found = dense.compare(dense.match())
-    shares = [float((depth_map.depth > 0).mean()) for depth_map in found]
-    for pointmap in dense.pointmaps(found, trust(shares)):
-        put(pointmap)
+    with tempfile.TemporaryDirectory(prefix="mvsam-", ignore_cleanup_errors=True) as folder:
+        dense = Dense.prepare(model, read_photo, options, progress, Path(folder))
+        dense.match()
+        dense.refine()
+        shares = dense.compare()
+        for pointmap in dense.pointmaps(trust(shares)):
+            put(pointmap)
     return {c.view: share for c, share in zip(model.cameras, shares, strict=True)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dense:
-    """The dense step, one stage after the other.
+    """The dense step, one stage after the other; between them all lies in files.
 
     Attributes:
-        views: lens-corrected views.
+        views: lens-corrected views, and what the stages found of them.
         sources: indices of the views that each view is matched with.
         options: what the person chose.
         progress: told every finished view.
     """
 
-    views: list[WorkingView]
+    views: ViewStore
     sources: list[list[int]]
     options: ReconstructOptions
     progress: Progress
@@ -91,6 +99,7 @@ class Dense:
         read_photo: ReadPhoto,
         options: ReconstructOptions,
         progress: Progress,
+        folder: Path,
     ) -> Dense:
         """Read and correct the photos of a sparse model.
 
@@ -99,62 +108,93 @@ class Dense:
             read_photo: gives the photo of a camera and which of its pixels are used.
             options: what the person chose.
             progress: told every finished photo.
+            folder: empty, for what does not stay in memory.
         """
         sources = select_sources(model, options.numbers.sources)
         ranges = depth_ranges(model, sources)
+        views = ViewStore(folder, at_hand=2 * options.numbers.sources + 2)
         progress.stage("Photos", len(model.cameras))
-        views: list[WorkingView] = []
         for camera, (near, far) in zip(model.cameras, ranges, strict=True):
             photo, used = read_photo(camera)
             views.append(make_working_view(camera, photo, options.size, near, far, used))
             progress.step()
         return cls(views, sources, options, progress)
 
-    def match(self) -> list[DepthMap]:
-        """Depth and patch score of every view, from its sources alone."""
+    def match(self) -> None:
+        """Planes of every view, from the looks of its sources alone."""
         self.progress.stage("Depth", len(self.views))
-        maps: list[DepthMap] = []
-        for index, view in enumerate(self.views):
-            sources = [self.views[j] for j in self.sources[index]]
-            if sources:
-                planes = plane_count(view, sources)
-                depth = sweep_depth(view, sources, planes, self.progress)
-                seed = self.options.seed + 101 * index
-                depth, score = refine_depth(view, sources, depth, planes, seed, self.progress)
-            else:
-                depth = score = np.zeros(view.filled.shape, np.float32)
-            maps.append(DepthMap(depth, score))
-            self.progress.step()
-        return maps
-
-    def compare(self, maps: list[DepthMap]) -> list[DepthMap]:
-        """What the views confirm of one another's depth."""
-        self.progress.stage("Agreement", len(self.views))
-        found: list[DepthMap] = []
         for index in range(len(self.views)):
-            found.append(measured(self.views, maps, index, self._neighbours(index)))
+            view, sources = self._with_sources(index)
+            if sources:
+                planes = first_planes(view, sources, self._seed(index), self.progress)
+            else:
+                planes = np.zeros((*view.gray.shape, 3), np.float32)
+            self.views.put(index, "planes", planes)
+            self.views.put(index, "inverse", planes[..., 0])
             self.progress.step()
-        return found
+
+    def refine(self) -> None:
+        """Depth and score of every view, its sources' planes considered."""
+        self.progress.stage("Sharper depth", len(self.views))
+        for index in range(len(self.views)):
+            view, sources = self._with_sources(index)
+            planes = self.views.get(index, "planes")
+            depth, score = np.zeros((2, *view.gray.shape), np.float32)
+            if sources:
+                inverse = [self.views.get(j, "inverse") for j in self.sources[index]]
+                planes, cost = second_planes(
+                    view,
+                    sources,
+                    planes,
+                    inverse,
+                    self._seed(index) + 50,
+                    self.progress,
+                )
+                least, most = np.float32(1.0 / view.far), np.float32(1.0 / view.near)
+                depth = np.float32(1.0) / np.clip(planes[..., 0], least, most)
+                score = np.clip(np.float32(1.0) - cost, 0.0, 1.0)
+            self.views.put(index, "depth", depth)
+            self.views.put(index, "score", score)
+            self.views.drop(index, "planes")
+            self.progress.step()
+
+    def compare(self) -> list[float]:
+        """What the views confirm of one another's depth; gives each view's confirmed share."""
+        self.progress.stage("Agreement", len(self.views))
+        shares: list[float] = []
+        for index in range(len(self.views)):
+            own = DepthMap(self.views.get(index, "depth"), self.views.get(index, "score"))
+            others = [
+                (self.views.view(j), self.views.get(j, "depth")) for j in self._neighbours(index)
+            ]
+            found = measured(self.views.view(index), own, others)
+            self.views.put(index, "measured", found.depth)
+            self.views.put(index, "confidence", found.score)
+            shares.append(float((found.depth > 0).mean()))
+            self.progress.step()
+        return shares
+
+    def pointmaps(self, indices: list[int]) -> Iterator[Pointmap]:
+        """Pointmaps of the trusted views `indices` on the photos' own grids, one by one."""
+        self.progress.stage("Filling", len(indices))
+        for index in indices:
+            view = self.views.view(index)
+            found = DepthMap(self.views.get(index, "measured"), self.views.get(index, "confidence"))
+            if self.options.fill and (found.depth > 0).sum() >= LEAST_MEASURED:
+                found = fill(found, view.guide)
+            yield to_pointmap(view, found)
+            self.progress.step()
+
+    def _with_sources(self, index: int) -> tuple[WorkingView, list[WorkingView]]:
+        return self.views.view(index), [self.views.view(j) for j in self.sources[index]]
 
     def _neighbours(self, index: int) -> list[int]:
         """Views matched with view `index`, either way."""
         back = [j for j, sources in enumerate(self.sources) if index in sources]
         return sorted({*self.sources[index], *back})
 
-    def pointmaps(self, found: list[DepthMap], indices: list[int]) -> Iterator[Pointmap]:
-        """Pointmaps on the photos' own grids, one by one.
-
-        Args:
-            found: what `compare` gave.
-            indices: the views that are trusted.
-        """
-        self.progress.stage("Filling", len(indices))
-        for index in indices:
-            view, depth_map = self.views[index], found[index]
-            if self.options.fill and (depth_map.depth > 0).sum() >= LEAST_MEASURED:
-                depth_map = fill(depth_map, view.guide)
-            yield to_pointmap(view, depth_map)
-            self.progress.step()
+    def _seed(self, index: int) -> int:
+        return self.options.seed + 101 * index
 
 
 def to_pointmap(view: WorkingView, found: DepthMap) -> Pointmap:

@@ -115,6 +115,31 @@ def make_working_view(
     if used is not None:
         cells, inside = colors[..., 3] > HALF, inside & (guide[..., 3] > HALF)
         guide, colors = (np.ascontiguousarray(image[..., :3]) for image in (guide, colors))
+    return assemble(camera, intrinsics, near, far, guide, inside, colors, cells)
+
+
+def assemble(
+    camera: Camera,
+    intrinsics: NDArray[np.float64],
+    near: float,
+    far: float,
+    guide: NDArray[np.uint8],
+    inside: NDArray[np.bool_],
+    colors: NDArray[np.uint8] | None = None,
+    used: NDArray[np.bool_] | None = None,
+) -> WorkingView:
+    """A view from its pictures.
+
+    Args:
+        camera: see `WorkingView`, as all that is not named here.
+        intrinsics: of the canvas.
+        near: least z-depth considered.
+        far: greatest z-depth considered.
+        guide: [h, w, 3] the photo on the canvas.
+        inside: [h, w] where the canvas shows the photo, and a part of it that is used.
+        colors: [gh, gw, 3] the photo on its grid; None where that is the canvas.
+        used: [gh, gw] which cells of the grid get points; None for all.
+    """
     filled = (cv2.cvtColor(guide, cv2.COLOR_RGB2GRAY) / np.float32(255.0)).astype(np.float32)
     return WorkingView(
         camera=camera,
@@ -122,10 +147,10 @@ def make_working_view(
         gray=np.where(inside, filled, np.float32(OUTSIDE)),
         filled=filled,
         guide=guide,
-        colors=colors,
+        colors=guide if colors is None else colors,
         near=near,
         far=far,
-        used=cells,
+        used=used,
     )
 
 

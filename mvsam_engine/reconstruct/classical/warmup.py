@@ -11,7 +11,7 @@ import threading
 
 from mvsam_engine.progress import Progress
 
-KERNELS = ("sgm", "plane_match", "agreement", "smoother")
+KERNELS = ("sgm", "plane_match", "edge_match", "agreement", "smoother")
 _PACKAGE = "mvsam_engine.reconstruct.classical.kernels"
 
 

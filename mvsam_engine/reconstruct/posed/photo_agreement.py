@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mvsam_engine.reconstruct.classical.kernels.plane_match import initial_cost
+from mvsam_engine.reconstruct.classical.patchmatch import Match
 from mvsam_engine.reconstruct.classical.undistort import FloatMap, warp_between
 from mvsam_engine.reconstruct.posed.surface_views import SurfaceView
 
@@ -71,16 +71,8 @@ def compare_photos(reference: SurfaceView, sources: list[SurfaceView]) -> PhotoA
 
 def _cost(reference: SurfaceView, source: SurfaceView, share: float) -> FloatMap:
     """1 - correlation [h, w] with one source, at the mesh's depth made longer by a share."""
-    matrix, shift = warp_between(reference.view, source.view)
-    bundle = (
-        np.ascontiguousarray(source.view.gray[None]),
-        np.ascontiguousarray(matrix[None], np.float32),
-        np.ascontiguousarray(shift[None], np.float32),
-    )
-    cost = np.empty(reference.depth.shape, np.float32)
-    planes = reference.planes / np.float32(1.0 + share)
-    initial_cost(planes, cost, reference.view.filled, bundle)
-    return cost
+    planes = (reference.planes / np.float32(1.0 + share)).astype(np.float32)
+    return Match.of(reference.view, [source.view]).costs(np.ascontiguousarray(planes))[0]
 
 
 def _same_place(reference: SurfaceView, source: SurfaceView) -> NDArray[np.bool_]:

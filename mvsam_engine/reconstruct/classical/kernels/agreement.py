@@ -5,16 +5,22 @@ from numba import prange
 
 from mvsam_engine.reconstruct.classical.kernels.jit import kernel
 
+_MAP = "float32[:,::1]"
+_VOTES = "uint8[:,::1]"
+_PROJECTION = "float64[:,::1]"
+
 
 @kernel(
-    "void(float32[:,::1], float32[:,::1], float64[:,::1], float64[:,::1], float64, float64, "
-    "uint8[:,::1], float32[:,::1])"
+    f"void({_MAP}, {_MAP}, {_PROJECTION}, {_PROJECTION}, UniTuple(float64, 2), "
+    f"UniTuple({_VOTES}, 2), UniTuple({_MAP}, 2))"
 )
-def count_agreement(depth, other, forth, back, pixels, share, count, total):
+def count_agreement(depth, other, forth, back, limits, votes, sums):
     """Add one view's vote on the depths of another.
 
     A pixel is carried by its depth into the other view, and from there by the other view's depth
-    back: they agree when it comes back to the same pixel at the same depth.
+    back: they agree when it comes back to the same pixel at the same depth. The other view speaks
+    against a point that it looks through, towards something behind it; a view that sees something
+    in front of the point says nothing.
 
     Args:
         depth: [h, w] z-depth of the view, 0 unknown.
@@ -22,13 +28,16 @@ def count_agreement(depth, other, forth, back, pixels, share, count, total):
         forth: [3, 4] from the view's (x * z, y * z, z, 1) to the other's, x and y in pixels
             whose centres are whole numbers.
         back: [3, 4] the other way.
-        pixels: how far off the pixel may come back.
-        share: how far off the depth may come back, as a share of it.
-        count: [h, w] one is added where they agree.
-        total: [h, w] the depth that came back is added where they agree.
+        limits: how many pixels off it may come back, and how far off in depth, as a share of it.
+        votes: [h, w] twice: one is added where they agree; where the other view looks through.
+        sums: [h, w] twice: where they agree, the depth that came back is added, and the square of
+            its difference, as a share of the depth.
     """
     height, width = depth.shape
     other_height, other_width = other.shape
+    pixels, share = limits
+    agree, against = votes
+    total, square = sums
     for v in prange(height):
         for u in range(width):
             z = depth[v, u]
@@ -46,13 +55,18 @@ def count_agreement(depth, other, forth, back, pixels, share, count, total):
             found = other[int(y + 0.5), int(x + 0.5)]
             if found <= 0.0:
                 continue
+            if found > there * (1.0 + 3.0 * share):
+                against[v, u] += 1
+                continue
             x *= found
             y *= found
             again = back[2, 0] * x + back[2, 1] * y + back[2, 2] * found + back[2, 3]
-            if abs(again - z) >= share * z:
+            off = again / z - 1.0
+            if abs(off) >= share:
                 continue
             off_x = (back[0, 0] * x + back[0, 1] * y + back[0, 2] * found + back[0, 3]) / again - u
             off_y = (back[1, 0] * x + back[1, 1] * y + back[1, 2] * found + back[1, 3]) / again - v
             if off_x * off_x + off_y * off_y < pixels * pixels:
-                count[v, u] += 1
+                agree[v, u] += 1
                 total[v, u] += again
+                square[v, u] += off * off

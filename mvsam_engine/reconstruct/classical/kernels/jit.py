@@ -23,6 +23,9 @@ def kernel(signature: str, parallel: bool = True, exact: bool = False) -> Callab
 
     def compile_function(function: Callable[..., Any]) -> Any:
         options: dict[str, Any] = {"parallel": parallel, "fastmath": not exact}
+        # Division by zero gives infinity as in numpy; a test per division would cost vector code.
+        options["error_model"] = "numpy"
+        options["forceinline"] = not parallel
         try:
             return numba.njit(signature, cache=True, **options)(function)
         except RuntimeError as error:
