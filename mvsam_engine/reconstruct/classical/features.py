@@ -53,7 +53,7 @@ def detect(photo: JobPhoto, size: int) -> PhotoFeatures:
     Raises:
         PhotoError: the photo cannot be read.
     """
-    image = read_rgb(Path(photo.path))
+    image = read_rgb(Path(photo.path), at_least=size)
     width, height = fit_size(photo.width, photo.height, size)
     gray = cv2.cvtColor(shrink(image, width, height), cv2.COLOR_RGB2GRAY)
     options = pycolmap.FeatureExtractionOptions()

@@ -216,7 +216,7 @@ def _worth_a_look(matched: Path, present: list[int], lost: list[int]) -> list[in
 def _detect(network: LearnedMatcher, photo: JobPhoto, size: int) -> LearnedFeatures:
     """Features of a photo in the coordinates of the database (see `features`)."""
     width, height = fit_size(photo.width, photo.height, size)
-    found = network.detect(shrink(read_rgb(Path(photo.path)), width, height))
+    found = network.detect(shrink(read_rgb(Path(photo.path), at_least=size), width, height))
     factor = shrink_factor(photo, size)
     whole = (photo.width * factor, photo.height * factor)
     scale = np.array([whole[0] / width, whole[1] / height], np.float32)
