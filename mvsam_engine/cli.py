@@ -58,7 +58,19 @@ def reconstruct(
     ] = None,
     *,
     capture: Annotated[Path, typer.Option(metavar="DIR", help="Made when it does not exist.")],
-    geometry: Annotated[str, typer.Option(metavar="NAME", help="Reconstructor.")] = "classical",
+    geometry: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Reconstructor; default: by what is given."),
+    ] = None,
+    cameras: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH", help="Cameras of another program, or 'capture' for those it has."
+        ),
+    ] = None,
+    mesh: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Mesh of the scene, in the cameras' world.")
+    ] = None,
     max_size: Annotated[
         int, typer.Option(min=64, max=4096, metavar="PX", help="Long side of the pointmaps.")
     ] = 512,
@@ -89,7 +101,8 @@ def reconstruct(
         from mvsam_engine.commands import work
 
         given = work.GivenPhotos(tuple(photos or ()), masks, masks_invert, every, recursive)
-        work.reconstruct(terminal, given, capture, work.options(geometry, max_size, device))
+        known = work.Known(cameras, mesh)
+        work.reconstruct(terminal, given, capture, work.options(geometry, max_size, device, known))
 
 
 @app.command()

@@ -16,7 +16,7 @@ from mvsam_engine.commands.terminal import Terminal
 from mvsam_engine.errors import UsageError
 from mvsam_engine.photos import IntakeOptions
 from mvsam_engine.progress import Progress
-from mvsam_engine.reconstruct import RECONSTRUCTORS, ReconstructOptions
+from mvsam_engine.reconstruct import ReconstructOptions, method_for
 from mvsam_engine.segment import SEGMENTERS, load_segmenter
 
 # Distinct under common colour blindness (Okabe and Ito 2008), orange first.
@@ -67,15 +67,26 @@ class Answering:
     reset: bool
 
 
-def options(name: str, max_size: int, device: str) -> Geometry:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the person has already."""
+
+    cameras: Path | None = None
+    mesh: Path | None = None
+
+
+def options(name: str | None, max_size: int, device: str, known: Known | None = None) -> Geometry:
     """Check the choices of `mvsam reconstruct`.
 
     Raises:
-        UsageError: an unknown reconstructor or device.
+        UsageError: an unknown reconstructor or device, or one that cannot use what is given.
     """
-    _known("geometry", name, RECONSTRUCTORS)
+    known = known or Known()
     _known("device", device, ("auto", "cpu", "cuda", "mps"))
-    return Geometry(name, ReconstructOptions(max_size=max_size, device=device))
+    chosen = ReconstructOptions(
+        max_size=max_size, device=device, cameras=known.cameras, mesh=known.mesh
+    )
+    return Geometry(method_for(name or "", chosen), chosen)
 
 
 def _known(what: str, name: str, names: Sequence[str] | dict[str, object]) -> None:

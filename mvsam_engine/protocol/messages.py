@@ -88,25 +88,30 @@ class ReconstructParams:
     Attributes:
         capture: folder of the capture; made when it does not exist.
         photos: files and folders to add first; may be empty when the capture has photos.
-        geometry: name of the reconstructor.
+        geometry: name of the reconstructor; "" for the one that suits what is given.
         max_size: long side of the pointmaps in pixels.
         device: auto, cpu, cuda or mps.
         masks: folder of photo masks; "" for none. Applies to photos that are there already, too.
         masks_invert: whether white in a mask means ignored rather than used.
         every: of a video, the sharpest of every so many frames; 0 for about 80 in all.
         recursive: whether folders are searched below too.
+        cameras: file or folder with cameras that the person has, ``capture`` for those of the
+            capture, "" to find them.
+        mesh: file with the person's mesh in the cameras' world, "" for none.
     """
 
     METHOD: ClassVar[str] = "reconstruct"
     capture: str
     photos: tuple[str, ...] = ()
-    geometry: str = "classical"
+    geometry: str = ""
     max_size: int = 512
     device: str = "auto"
     masks: str = ""
     masks_invert: bool = False
     every: int = 0
     recursive: bool = False
+    cameras: str = ""
+    mesh: str = ""
 
     @classmethod
     def from_json(cls, data: object) -> ReconstructParams:
@@ -115,13 +120,15 @@ class ReconstructParams:
         return cls(
             capture=f.text("capture"),
             photos=_texts(f, "photos"),
-            geometry=f.text("geometry", "classical"),
+            geometry=f.text("geometry", ""),
             max_size=f.integer("max_size", 512),
             device=f.text("device", "auto"),
             masks=f.text("masks", ""),
             masks_invert=f.flag("masks_invert", False),
             every=f.integer("every", 0),
             recursive=f.flag("recursive", False),
+            cameras=f.text("cameras", ""),
+            mesh=f.text("mesh", ""),
         )
 
 

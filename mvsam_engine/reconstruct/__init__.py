@@ -26,10 +26,55 @@ def _load_posed() -> Reconstructor:
     return PosedReconstructor()
 
 
+# What `ReconstructOptions.cameras` is when it stands for the cameras that the capture has.
+OWN_CAMERAS = "capture"
+
 # Name of each method to the function that loads it (and, only then, its libraries).
 RECONSTRUCTORS: Mapping[str, Callable[[], Reconstructor]] = MappingProxyType(
     {"classical": _load_classical, "posed": _load_posed}
 )
+
+
+def method_for(name: str, options: ReconstructOptions) -> str:
+    """The method to use: the one that is named, else the one for what the person has.
+
+    Raises:
+        UsageError: there is no method of that name, it cannot use what was given, or a file that
+            was given is not there.
+    """
+    _check_given(options)
+    has = [f"--{what}" for what in ("cameras", "mesh") if getattr(options, what) is not None]
+    if not name:
+        return "posed" if has else "classical"
+    if name not in RECONSTRUCTORS:
+        raise UsageError(
+            "usage.geometry",
+            f"There is no geometry {name!r}.",
+            f"Known: {', '.join(RECONSTRUCTORS)}.",
+        )
+    if has and name != "posed":
+        raise UsageError(
+            "usage.geometry",
+            f"The method {name!r} places the photos itself and cannot use {' and '.join(has)}.",
+            "Leave out --geometry, or choose --geometry posed.",
+        )
+    return name
+
+
+def _check_given(options: ReconstructOptions) -> None:
+    """Refuse paths that lead nowhere, before anything is read or made."""
+    cameras, mesh = options.cameras, options.mesh
+    if cameras is not None and str(cameras) != OWN_CAMERAS and not cameras.exists():
+        raise UsageError(
+            "cameras.missing",
+            f"There is no camera file or folder {cameras}.",
+            f"Check the path given as --cameras; '{OWN_CAMERAS}' stands for the cameras that the "
+            "capture already has.",
+        )
+    if mesh is not None and not mesh.is_file():
+        raise UsageError(
+            "mesh.missing", f"There is no mesh file {mesh}.", "Check the path given as --mesh."
+        )
 
 
 def reconstruct(
@@ -60,6 +105,7 @@ def reconstruct(
             f"There is no reconstruction method {geometry!r}.",
             f"Choose one of: {', '.join(RECONSTRUCTORS)}.",
         )
+    _check_given(options)
     earlier = _earlier(capture)
     with capture.transaction() as transaction:
         reconstruction = loader().reconstruct(capture, options, progress, transaction)
@@ -77,4 +123,11 @@ def _earlier(capture: Capture) -> Reconstruction | None:
         return None  # it is about to be replaced
 
 
-__all__ = ["RECONSTRUCTORS", "ReconstructOptions", "Reconstructor", "reconstruct"]
+__all__ = [
+    "OWN_CAMERAS",
+    "RECONSTRUCTORS",
+    "ReconstructOptions",
+    "Reconstructor",
+    "method_for",
+    "reconstruct",
+]

@@ -71,14 +71,19 @@ class Worker:
 
     def _reconstruct(self, params: ReconstructParams, progress: Progress) -> JsonObject:
         from mvsam_engine.photos import IntakeOptions
-        from mvsam_engine.reconstruct import ReconstructOptions
+        from mvsam_engine.reconstruct import ReconstructOptions, method_for
 
         began = time.monotonic()
-        options = ReconstructOptions(max_size=params.max_size, device=params.device)
+        options = ReconstructOptions(
+            max_size=params.max_size,
+            device=params.device,
+            cameras=Path(params.cameras) if params.cameras else None,
+            mesh=Path(params.mesh) if params.mesh else None,
+        )
         _, reconstruction = jobs.reconstruct_photos(
             Path(params.capture),
             [Path(p) for p in params.photos],
-            params.geometry,
+            method_for(params.geometry, options),
             options,
             progress,
             IntakeOptions(

@@ -13,6 +13,9 @@ from pathlib import Path
 
 from mvsam_engine.reconstruct.classical.sfm_job import JobPhoto
 
+# Cameras of which less is exact within a quarter of the tolerance are doubted.
+EXACT_ENOUGH = 0.75
+
 
 @dataclass(frozen=True, slots=True)
 class CheckJob:
@@ -56,9 +59,12 @@ class Verdict:
     Attributes:
         matches: verified matches that were asked.
         share: of them that fit the cameras.
-        near: share that would fit with four times the tolerance.
-        contradicting: view to the share of its matches that fit, of the cameras that most of
-            their matches contradict.
+        near: mean share of a camera's matches, in its best pairs, that would fit with four times
+            the tolerance.
+        exact: the same with a quarter of the tolerance.
+        contradicting: view to the share of its matches that fit in its best pairs, of the cameras
+            that the matches contradict.
+        asked: how many cameras the matches say anything about.
         mistake: what would explain it, as a clause for people; "" when nothing known does.
         remedy: what to do about the mistake.
         explained: share of the matches that fit once the mistake is undone.
@@ -67,10 +73,17 @@ class Verdict:
     matches: int
     share: float
     near: float
+    exact: float
     contradicting: dict[str, float]
+    asked: int
     mistake: str = ""
     remedy: str = ""
     explained: float = 0.0
+
+    @property
+    def fits(self) -> bool:
+        """Whether the cameras as a whole belong to the photos; a few may still be wrong."""
+        return len(self.contradicting) * 2 < max(self.asked, 1) and not self.mistake
 
     def save(self, folder: Path) -> None:
         """Write ``verdict.json``."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +21,9 @@ from mvsam_engine.reconstruct.classical.retrieval import select_pairs
 from mvsam_engine.reconstruct.classical.sfm_job import PhotoFacts, Said, save_facts
 from mvsam_engine.reconstruct.classical.sfm_worker import serve
 from mvsam_engine.reconstruct.classical.sparse import SparseModel, load_model, save_model
-from mvsam_engine.reconstruct.posed.check_job import CheckJob, Verdict
-from mvsam_engine.reconstruct.posed.diagnosis import diagnose, tolerances
+from mvsam_engine.reconstruct.posed.check_job import EXACT_ENOUGH, CheckJob, Verdict
+from mvsam_engine.reconstruct.posed.diagnosis import EXACT, diagnose, diagnose_lens, tolerances
 from mvsam_engine.reconstruct.posed.epipolar import (
-    LEAST_SHARE,
     PairMatches,
     contradicting,
     fit_pairs,
@@ -65,7 +65,7 @@ class Check:
             save_facts(facts, self._folder)
         verdict = self._judge()
         verdict.save(self._folder)
-        if self._job.triangulate and verdict.share >= LEAST_SHARE:
+        if self._job.triangulate and verdict.fits:
             wrong = set(verdict.contradicting)
             use = [
                 i
@@ -106,35 +106,28 @@ class Check:
     def _judge(self) -> Verdict:
         pairs = self._pairs()
         if not pairs:
-            return Verdict(matches=0, share=1.0, near=1.0, contradicting={})
+            return Verdict(matches=0, share=1.0, near=1.0, exact=1.0, contradicting={}, asked=0)
         poses = [camera.camera_from_world for camera in self._cameras]
         fit = fit_pairs(poses, pairs, tolerances(self._cameras))
         wrong = contradicting(fit, len(poses))
-        left = fit.without(set(wrong))
-        matches, fits = fit.by_camera(len(poses))
+        shares = fit.by_camera(len(poses))
         verdict = Verdict(
-            matches=sum(len(pair.rays_first) for pair in pairs),
+            matches=int(fit.matches.sum()),
             share=fit.share,
-            near=fit_pairs(poses, pairs, tolerances(self._cameras, 4.0)).share,
-            contradicting={
-                self._cameras[i].view: float(fits[i] / max(matches[i], 1e-9)) for i in wrong
-            },
+            near=fit_pairs(poses, pairs, tolerances(self._cameras, 4.0)).mean_share(len(poses)),
+            exact=fit_pairs(poses, pairs, tolerances(self._cameras, EXACT)).mean_share(len(poses)),
+            contradicting={self._cameras[i].view: float(shares[i]) for i in wrong},
+            asked=int(np.isfinite(shares).sum()),
         )
-        if len(wrong) * 2 < len(poses) and left.matches.sum() > 0:
+        if verdict.fits and verdict.exact >= EXACT_ENOUGH:
             return verdict
-        names = [photo.view for photo in self._job.photos]
-        found = diagnose(self._cameras, pairs, names)
+        if verdict.fits:
+            found = diagnose_lens(self._cameras, pairs)
+        else:
+            found = diagnose(self._cameras, pairs, [photo.view for photo in self._job.photos])
         if found is None:
             return verdict
-        return Verdict(
-            matches=verdict.matches,
-            share=verdict.share,
-            near=verdict.near,
-            contradicting=verdict.contradicting,
-            mistake=found.sentence,
-            remedy=found.remedy,
-            explained=found.share,
-        )
+        return replace(verdict, mistake=found.sentence, remedy=found.remedy, explained=found.share)
 
     def _pairs(self) -> list[PairMatches]:
         """The verified matches as rays."""

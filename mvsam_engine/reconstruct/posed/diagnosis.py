@@ -24,12 +24,14 @@ from mvsam_engine.reconstruct.posed.epipolar import (
     fit_pairs,
 )
 
-# Share of the matches that a mistake must explain to be named.
+# Share of the matches, in the best pairs of the cameras, that a mistake must explain to be named.
 EXPLAINED = 0.75
 # Explanations within this share of the best are as good; the first, simplest one is named.
-AS_GOOD = 0.03
+AS_GOOD = 0.01
+# Tolerance, as a factor, of cameras that are exact enough for a lens to be judged by.
+EXACT = 0.25
 # The pairs and matches that are asked: enough to tell, few enough to try hundreds of mistakes.
-MOST_PAIRS, MOST_MATCHES = 60, 60
+PAIRS_EACH, MOST_CAMERAS, MOST_MATCHES = 3, 24, 60
 FACTORS = np.exp(np.linspace(np.log(0.2), np.log(5.0), 65))
 # A lens closer to the given one than this is no mistake of size.
 SAME_SIZE = 0.04
@@ -80,17 +82,33 @@ def diagnose(
     for family in (_axes, _sizes, _names):
         found = list(family(cameras, asked, names))
         best = max((d.share for d in found), default=0.0)
-        if best >= EXPLAINED:
-            return next(d for d in found if d.share >= best - AS_GOOD)
+        if best < EXPLAINED:
+            continue
+        simplest = next(d for d in found if d.share >= best - AS_GOOD)
+        # Many lenses fit roughly; the exact matches tell the size.
+        exact = diagnose_lens(cameras, pairs) if family is _sizes else None
+        return exact or simplest
     return None
 
 
+def diagnose_lens(cameras: Sequence[Camera], pairs: Sequence[PairMatches]) -> Diagnosis | None:
+    """A lens of another size that fits far more exactly; for cameras that fit roughly as given."""
+    found = list(_sizes(cameras, _few(pairs), (), EXACT))
+    return max(found, key=lambda d: d.share, default=None)
+
+
 def _few(pairs: Sequence[PairMatches]) -> list[PairMatches]:
-    """The richest pairs, with some matches of each."""
-    rich = sorted(pairs, key=lambda p: -len(p.rays_first))[:MOST_PAIRS]
+    """The richest pairs of some cameras, with some matches of each."""
     rng = np.random.default_rng(0)
+    taken: dict[int, int] = {}
     few: list[PairMatches] = []
-    for pair in rich:
+    for pair in sorted(pairs, key=lambda p: -len(p.rays_first)):
+        new = [i for i in (pair.first, pair.second) if taken.get(i, 0) < PAIRS_EACH]
+        fresh = [i for i in new if i not in taken]
+        if not new or len(taken) + len(fresh) > MOST_CAMERAS:
+            continue
+        for camera in (pair.first, pair.second):
+            taken[camera] = taken.get(camera, 0) + 1
         kept = rng.permutation(len(pair.rays_first))[:MOST_MATCHES]
         few.append(
             replace(pair, rays_first=pair.rays_first[kept], rays_second=pair.rays_second[kept])
@@ -146,7 +164,8 @@ def _axes_sentence(axes: NDArray[np.float64]) -> str:
         return "the cameras have OpenGL's and Blender's axes (y up, z backward)"
     mirrored = np.linalg.det(axes) < 0
     if mirrored and signs.count(-1) == 1 and 0 not in signs:
-        return f"the cameras are mirrored (left-handed) along {'xyz'[signs.index(-1)]}"
+        # Cameras on an arc hardly tell along which axis.
+        return "the cameras are mirrored (left-handed)"
     if axes[2, 2] == 1 and not mirrored:
         degrees = {(-1, -1): 180, (0, 0): 90}[signs[0], signs[1]]
         return f"the photos are turned by {degrees} degrees against their cameras"
@@ -169,7 +188,7 @@ def _axes(
             if not meaning and np.array_equal(axes, np.eye(3)):
                 continue
             poses = [flip @ change(c.camera_from_world) @ world for c in cameras]
-            share = fit_pairs(poses, pairs, limits).share
+            share = fit_pairs(poses, pairs, limits).mean_share(len(cameras))
             if share < EXPLAINED:
                 continue
             parts = [meaning] if meaning else []
@@ -181,7 +200,10 @@ def _axes(
 
 
 def _sizes(
-    cameras: Sequence[Camera], pairs: Sequence[PairMatches], _: Sequence[str]
+    cameras: Sequence[Camera],
+    pairs: Sequence[PairMatches],
+    _: Sequence[str],
+    strictness: float = 1.0,
 ) -> Iterator[Diagnosis]:
     """Intrinsics for photos of another size, or a focal length in other units."""
     poses = [c.camera_from_world for c in cameras]
@@ -194,7 +216,9 @@ def _sizes(
             (f"the focal length is about {factor:.2g} times too long", None),
         ):
             moved = [_other_lens(pair, cameras, lenses, factor) for pair in pairs]
-            share = fit_pairs(poses, moved, tolerances(cameras, factor)).share
+            share = fit_pairs(poses, moved, tolerances(cameras, factor * strictness)).mean_share(
+                len(cameras)
+            )
             if share >= EXPLAINED:
                 yield Diagnosis(sentence, SIZE_REMEDY, share)
 
@@ -243,7 +267,7 @@ def _names(
     slipped = [(f"by {abs(k)}", np.roll(forward, -k)) for k in (1, -1, 2, -2)]
     for what, order in [*slipped, ("in reverse order", forward[::-1])]:
         poses = [cameras[i].camera_from_world for i in order]
-        share = fit_pairs(poses, pairs, limits).share
+        share = fit_pairs(poses, pairs, limits).mean_share(len(cameras))
         if share >= EXPLAINED:
             example = f"photo {names[1]} would take the camera of {names[order[1]]}"
             yield Diagnosis(f"the names have slipped {what} ({example})", NAMES_REMEDY, share)

@@ -22,13 +22,14 @@ FloatArray = NDArray[np.floating]
 TOLERANCE = 0.005
 # Rays closer to parallel than this (sine) meet at a distance that even their sign is lost in.
 PARALLEL = 2e-3
-# A pair's matches count at most so often, so that a few rich pairs do not decide alone.
-PAIR_WEIGHT = 100
-# Share of its matches that a right camera fits at least. Right cameras of the test sets reach 0.85
-# to 1.0, wrong ones 0.02 to 0.3.
-LEAST_SHARE = 0.5
-# Fewer verified matches than this say nothing about a photo.
-LEAST_MATCHES = 30
+# Pairs with fewer verified matches say nothing.
+LEAST_MATCHES = 15
+# Share of its matches that a pair of right cameras fits at least; right pairs reach 0.75 to 1.0.
+# Pairs far apart may be lower, since repeated patterns give them wrong matches: what counts is
+# that each camera fits some of its neighbours.
+GOOD_PAIR = 0.6
+# So many of a camera's pairs, the best ones, are looked at.
+BEST_PAIRS = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,11 +47,6 @@ class PairMatches:
     second: int
     rays_first: FloatArray
     rays_second: FloatArray
-
-    @property
-    def weight(self) -> float:
-        """How often each match counts."""
-        return min(len(self.rays_first), PAIR_WEIGHT) / max(len(self.rays_first), 1)
 
 
 def fitting(
@@ -113,32 +109,41 @@ class PairFit:
 
     Attributes:
         pairs: [p, 2] int64 numbers of the cameras.
-        matches: [p] weighted number of matches.
-        fitting: [p] weighted number of those that fit.
+        matches: [p] number of matches.
+        fitting: [p] number of those that fit.
     """
 
     pairs: NDArray[np.int64]
-    matches: FloatArray
-    fitting: FloatArray
+    matches: NDArray[np.int64]
+    fitting: NDArray[np.int64]
 
     @property
     def share(self) -> float:
         """Share of all matches that fit; 1 when there are none."""
-        total = float(self.matches.sum())
-        return float(self.fitting.sum()) / total if total > 0 else 1.0
+        total = int(self.matches.sum())
+        return int(self.fitting.sum()) / total if total else 1.0
 
-    def by_camera(self, count: int) -> tuple[FloatArray, FloatArray]:
-        """Matches and fitting matches [count] of each camera."""
-        matches, fits = np.zeros(count), np.zeros(count)
-        for column in (0, 1):
-            matches += np.bincount(self.pairs[:, column], self.matches, count)
-            fits += np.bincount(self.pairs[:, column], self.fitting, count)
-        return matches, fits
+    def by_camera(self, count: int) -> FloatArray:
+        """Share of its matches that fits, in the best pairs of each camera.
 
-    def without(self, cameras: set[int]) -> PairFit:
-        """The pairs in which none of `cameras` is."""
-        keep = ~np.isin(self.pairs, list(cameras)).any(axis=1)
-        return PairFit(self.pairs[keep], self.matches[keep], self.fitting[keep])
+        Returns:
+            [count], NaN for a camera without a pair that says anything.
+        """
+        shares = np.where(
+            self.matches >= LEAST_MATCHES, self.fitting / np.maximum(self.matches, 1), np.nan
+        )
+        best = np.full(count, np.nan)
+        for camera in range(count):
+            mine = shares[(self.pairs == camera).any(axis=1)]
+            mine = np.sort(mine[np.isfinite(mine)])[-BEST_PAIRS:]
+            if len(mine):
+                best[camera] = mine.mean()
+        return best
+
+    def mean_share(self, count: int) -> float:
+        """Mean of `by_camera`; 1 when no camera has a pair that says anything."""
+        shares = self.by_camera(count)
+        return float(np.nanmean(shares)) if np.isfinite(shares).any() else 1.0
 
 
 def fit_pairs(
@@ -152,28 +157,44 @@ def fit_pairs(
         tolerances: of each camera, in units of its rays.
     """
     inverse = [invert_rigid(pose) for pose in poses]
-    matches, fits = np.zeros(len(pairs)), np.zeros(len(pairs))
+    fits = np.zeros(len(pairs), np.int64)
     for number, pair in enumerate(pairs):
         relative = poses[pair.second] @ inverse[pair.first]
         tolerance = 0.5 * (tolerances[pair.first] + tolerances[pair.second])
-        good = fitting(relative, pair.rays_first, pair.rays_second, tolerance)
-        matches[number] = pair.weight * len(good)
-        fits[number] = pair.weight * good.sum()
-    numbers = np.array([(p.first, p.second) for p in pairs], np.int64).reshape(-1, 2)
-    return PairFit(numbers, matches, fits)
+        fits[number] = fitting(relative, pair.rays_first, pair.rays_second, tolerance).sum()
+    return PairFit(
+        pairs=np.array([(p.first, p.second) for p in pairs], np.int64).reshape(-1, 2),
+        matches=np.array([len(p.rays_first) for p in pairs], np.int64),
+        fitting=fits,
+    )
 
 
 def contradicting(fit: PairFit, count: int) -> list[int]:
-    """Cameras that most of their matches contradict, the worst first.
+    """Cameras that their matches contradict.
 
-    A wrong camera spoils the matches of its neighbours too, so the worst is taken away before the
-    others are looked at.
+    Cameras are tied together by the pairs that fit. The largest group is right; a camera outside
+    it is wrong when its matches with the group do not fit, or when it fits nobody at all. Cameras
+    that no match says anything about are not accused.
     """
-    wrong: list[int] = []
-    while True:
-        matches, fits = fit.without(set(wrong)).by_camera(count)
-        share = np.where(matches >= LEAST_MATCHES, fits / np.maximum(matches, 1e-9), 1.0)
-        worst = int(np.argmin(share))
-        if share[worst] >= LEAST_SHARE:
-            return wrong
-        wrong.append(worst)
+    telling = fit.matches >= LEAST_MATCHES
+    good = telling & (fit.fitting >= GOOD_PAIR * fit.matches)
+    group = _groups(fit.pairs[good], count)
+    sizes = np.bincount(group, minlength=count)
+    largest = int(sizes.argmax())
+    accused: set[int] = set()
+    for first, second in fit.pairs[telling & ~good]:
+        for one, other in ((int(first), int(second)), (int(second), int(first))):
+            alone = sizes[group[one]] == 1
+            if alone or (group[one] != largest and group[other] == largest):
+                accused.add(one)
+    return sorted(accused)
+
+
+def _groups(edges: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Number [count] of the connected group of each node."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    ones = np.ones(len(edges), np.int8)
+    graph = coo_array((ones, (edges[:, 0], edges[:, 1])), shape=(count, count))
+    return connected_components(graph, directed=False)[1].astype(np.int64)

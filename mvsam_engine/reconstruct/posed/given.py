@@ -21,11 +21,10 @@ from mvsam_engine.capture.placement import Placement
 from mvsam_engine.capture.store import Capture
 from mvsam_engine.errors import ReconstructionError, UsageError
 from mvsam_engine.progress import Progress
+from mvsam_engine.reconstruct import OWN_CAMERAS
 from mvsam_engine.reconstruct.classical.sparse import SparseModel
 from mvsam_engine.reconstruct.posed.cameras import CameraSet, match_cameras, read_cameras
 
-# What --cameras is given to use the cameras that the capture already has.
-OWN_CAMERAS = "capture"
 # Coordinates beyond so many sizes of the scene lose too much in single precision: 1e4 sizes times
 # 6e-8 is a resolution of 6e-4 of the scene.
 FAR_FROM_ORIGIN = 1e4
@@ -73,18 +72,11 @@ def given_cameras(
         progress: told what was left out.
 
     Raises:
-        UsageError: there is no such file, or the capture has no cameras yet.
+        UsageError: the capture has no cameras yet.
         ReconstructionError: the file cannot be read, or fits none of the photos.
     """
     if cameras is None or (str(cameras) == OWN_CAMERAS and not cameras.exists()):
         return _own(capture, photos)
-    if not cameras.exists():
-        raise UsageError(
-            "cameras.missing",
-            f"There is no camera file or folder {cameras}.",
-            f"Check the path given as --cameras; '{OWN_CAMERAS}' stands for the cameras that the "
-            "capture already has.",
-        )
     found = read_cameras(cameras)
     for remark in found.remarks:
         progress.warn("cameras.remark", remark)

@@ -43,14 +43,10 @@ def read_mesh(path: Path) -> Mesh:
     """Read all meshes of a file, with the transforms of its scene applied.
 
     Raises:
-        UsageError: the file is missing or of a kind that is not known.
+        UsageError: the file is of a kind that is not known.
         ReconstructionError: it is damaged, or holds no faces.
     """
     suffix = path.suffix.lower()
-    if not path.is_file():
-        raise UsageError(
-            "mesh.missing", f"There is no mesh file {path}.", "Check the path given as --mesh."
-        )
     if suffix not in MESH_SUFFIXES:
         raise UsageError(
             "mesh.kind",

@@ -20,9 +20,8 @@ from mvsam_engine.reconstruct.base import ReconstructOptions
 from mvsam_engine.reconstruct.classical.sparse import SparseModel
 from mvsam_engine.reconstruct.classical.warmup import WarmUp
 from mvsam_engine.reconstruct.posed import reasons
-from mvsam_engine.reconstruct.posed.check_job import Verdict
+from mvsam_engine.reconstruct.posed.check_job import EXACT_ENOUGH, Verdict
 from mvsam_engine.reconstruct.posed.checking import Checked, check_cameras
-from mvsam_engine.reconstruct.posed.epipolar import LEAST_SHARE
 from mvsam_engine.reconstruct.posed.neighbours import pose_neighbours, spot_checks
 
 if TYPE_CHECKING:
@@ -118,7 +117,7 @@ def _points(
         spot = check_cameras(
             capture, given.cameras, spot_checks(given), options, progress, triangulate=False
         )
-        if spot.verdict.matches < TELLING or _fits(spot.verdict):
+        if spot.verdict.matches < TELLING or not spot.verdict.contradicting:
             return given, {}, spot.verdict
     checked = check_all(capture, given, options, progress, triangulate=True)
     if checked.model is None:
@@ -147,14 +146,11 @@ def check_all(
     checked = check_cameras(
         capture, given.cameras, pairs, options, progress, triangulate=triangulate
     )
-    verdict = checked.verdict
-    if verdict.share < LEAST_SHARE or len(verdict.contradicting) * 2 >= len(given.cameras):
-        raise reasons.contradicted(verdict)
+    if not checked.verdict.fits:
+        raise reasons.contradicted(checked.verdict)
+    if checked.verdict.exact < EXACT_ENOUGH:
+        progress.warn("cameras.inexact", *reasons.told(reasons.INEXACT, checked.verdict.exact))
     return checked
-
-
-def _fits(verdict: Verdict) -> bool:
-    return verdict.share >= LEAST_SHARE and not verdict.contradicting
 
 
 def has_enough_points(given: SparseModel) -> bool:

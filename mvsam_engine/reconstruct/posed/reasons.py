@@ -64,7 +64,8 @@ def contradicted(verdict: Verdict) -> ReconstructionError:
     if verdict.mistake:
         return ReconstructionError(
             "cameras.contradict",
-            f"{numbers}. {_percent(verdict.explained)} of them would fit if {_clause(verdict)}.",
+            f"{numbers}. They would fit ({_percent(verdict.explained)} in the best pairs) if "
+            f"this is so: {verdict.mistake}.",
             verdict.remedy,
         )
     if verdict.near >= 0.75:
@@ -82,11 +83,6 @@ def contradicted(verdict: Verdict) -> ReconstructionError:
     )
 
 
-def _clause(verdict: Verdict) -> str:
-    """The mistake as what follows 'would fit if'."""
-    return f"this is so: {verdict.mistake}"
-
-
 def _worst(verdict: Verdict) -> str:
     """Some of the contradicting views, with their shares."""
     worst = sorted(verdict.contradicting.items(), key=lambda item: item[1])[:3]
@@ -100,7 +96,7 @@ def contradicting_view(share: float) -> str:
     """Why one photo was left out although it has a camera."""
     return (
         f"Its camera contradicts what it shows: only {_percent(share)} of its matches with the "
-        "other photos fit. Check that this camera belongs to this photo (swapped names?)."
+        "photos that fit it best agree. Check that it belongs to this photo (swapped names?)."
     )
 
 
@@ -186,6 +182,12 @@ def _mesh_remedy(frame: MeshFrame | None) -> str:
     )
 
 
+INEXACT = (
+    "The cameras fit the photos only roughly: {share} of the matches within 0.13 % of the photo's "
+    "long side.",
+    "Expect less depth, and less exact. Refine the cameras in the program that made them, with "
+    "its lens distortion.",
+)
 MESH_DOUBTED = (
     "The photos confirm only {share} of the mesh where they have texture; confidence is low there.",
     "The mesh may be coarse, out of date, or slightly out of place.",
