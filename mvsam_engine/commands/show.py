@@ -9,7 +9,7 @@ import numpy as np
 from rich.table import Table
 
 from mvsam_engine import doctor as machine
-from mvsam_engine.capture import Capture
+from mvsam_engine.capture import Capture, Reconstruction
 from mvsam_engine.capture.schema import object_to_json, reconstruction_to_json
 from mvsam_engine.commands.terminal import Terminal
 from mvsam_engine.fields import JsonObject
@@ -38,10 +38,19 @@ def info(terminal: Terminal, root: Path) -> None:
             f"{len(reconstruction.cameras)} of {len(photos)} placed by {reconstruction.method}; "
             f"{100 * float(np.mean(known or [0])):.0f} % of the pixels have a point"
         )
+        terminal.print(_standing(reconstruction))
         for unplaced in reconstruction.unplaced:
             terminal.print(f"  left out: {unplaced.view}: {unplaced.reason}")
     _print_objects(terminal, capture)
     terminal.result(data)
+
+
+def _standing(reconstruction: Reconstruction) -> str:
+    """Whether the world is upright and to scale, and from what."""
+    up = "upright" if reconstruction.is_upright else "not known to be upright"
+    scale = "in metres" if reconstruction.is_metric else "of unknown scale"
+    source = reconstruction.placement.source
+    return f"The world is {up} and {scale}" + (f": {source}" if source else "")
 
 
 def _known_share(capture: Capture, view: str) -> float:

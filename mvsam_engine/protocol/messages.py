@@ -89,7 +89,7 @@ class ReconstructParams:
         capture: folder of the capture; made when it does not exist.
         photos: files and folders to add first; may be empty when the capture has photos.
         geometry: name of the reconstructor; "" for the one that suits what is given.
-        max_size: long side of the pointmaps in pixels.
+        max_size: long side of the pointmaps in pixels, 0 for the preset's.
         device: auto, cpu, cuda or mps.
         masks: folder of photo masks; "" for none. Applies to photos that are there already, too.
         masks_invert: whether white in a mask means ignored rather than used.
@@ -98,13 +98,14 @@ class ReconstructParams:
         cameras: file or folder with cameras that the person has, ``capture`` for those of the
             capture, "" to find them.
         mesh: file with the person's mesh in the cameras' world, "" for none.
+        preset: how much work to put in: draft, normal or fine.
     """
 
     METHOD: ClassVar[str] = "reconstruct"
     capture: str
     photos: tuple[str, ...] = ()
     geometry: str = ""
-    max_size: int = 512
+    max_size: int = 0
     device: str = "auto"
     masks: str = ""
     masks_invert: bool = False
@@ -112,6 +113,7 @@ class ReconstructParams:
     recursive: bool = False
     cameras: str = ""
     mesh: str = ""
+    preset: str = "normal"
 
     @classmethod
     def from_json(cls, data: object) -> ReconstructParams:
@@ -121,7 +123,7 @@ class ReconstructParams:
             capture=f.text("capture"),
             photos=_texts(f, "photos"),
             geometry=f.text("geometry", ""),
-            max_size=f.integer("max_size", 512),
+            max_size=f.integer("max_size", 0),
             device=f.text("device", "auto"),
             masks=f.text("masks", ""),
             masks_invert=f.flag("masks_invert", False),
@@ -129,6 +131,7 @@ class ReconstructParams:
             recursive=f.flag("recursive", False),
             cameras=f.text("cameras", ""),
             mesh=f.text("mesh", ""),
+            preset=f.text("preset", "normal"),
         )
 
 

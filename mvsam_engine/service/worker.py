@@ -75,7 +75,8 @@ class Worker:
 
         began = time.monotonic()
         options = ReconstructOptions(
-            max_size=params.max_size,
+            preset=params.preset,
+            max_size=params.max_size or None,
             device=params.device,
             cameras=Path(params.cameras) if params.cameras else None,
             mesh=Path(params.mesh) if params.mesh else None,

@@ -407,6 +407,8 @@ def test_the_command_places_and_tells(tmp_path):
     quoted = run(capture.root, "--distance", f"{one} {other} 1m")
     assert quoted.exit_code == 0
     assert "one unit is one metre" in quoted.stdout
+    shown = CliRunner().invoke(app, ["info", str(capture.root)]).stdout
+    assert "The world is upright and in metres: up from a plane" in shown
     assert run(capture.root, "--reset").exit_code == 0
     assert capture.require_reconstruction().placement.is_default
 
