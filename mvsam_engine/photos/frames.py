@@ -34,7 +34,7 @@ def add_video(intake: Intake, source: Source, every: int | None) -> None:
     """
     progress = intake.progress
     progress.stage(f"Reading {source.path.name}", 0)
-    info = inspect(source.path)
+    info = inspect(source.path, progress.check)
     every = every or every_for(info.frames)
     known = _known_windows(intake, info, every)
     if len(known) >= window_count(info.frames, every) > 0:

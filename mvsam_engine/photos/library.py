@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mvsam_engine.capture import Capture, Photo
-from mvsam_engine.errors import PhotoError
+from mvsam_engine.errors import PhotoError, UsageError
 from mvsam_engine.photos.find import find_photos
 from mvsam_engine.photos.frames import add_video
 from mvsam_engine.photos.intake import Intake
@@ -32,6 +32,12 @@ class IntakeOptions:
     masks_invert: bool = False
     every: int | None = None
     recursive: bool = False
+
+    def __post_init__(self) -> None:
+        if self.every is not None and self.every < 1:
+            raise UsageError(
+                "usage.every", f"Every {self.every} frames is no choice.", "It is at least 1."
+            )
 
 
 def add_photos(

@@ -24,6 +24,7 @@ from mvsam_engine.photos.exif import printable
 WANTED_FRAMES = 80
 # Sharpness is compared at this long side: noise is averaged away, shake of a few pixels is not.
 _SHARPNESS_SIZE = 640
+_BLOCK = 1 << 22
 # Only these demuxers: others (playlists) open files and addresses that the video names.
 _FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi"
 _TURNS = {
@@ -73,23 +74,30 @@ def window_count(frames: int, every: int) -> int:
     return whole + int(rest > 0 and (2 * rest >= every or whole == 0))
 
 
-def inspect(path: Path) -> VideoInfo:
+def inspect(path: Path, check: Callable[[], None] = lambda: None) -> VideoInfo:
     """Hash a video and count its frames without decoding them.
+
+    Args:
+        path: of the video.
+        check: called often; may raise to stop.
 
     Raises:
         PhotoError: not a video that can be read, in a sentence.
     """
+    digest, size = hashlib.sha256(), 0
     try:
         with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            size = file.tell()
+            while block := file.read(_BLOCK):
+                digest.update(block)
+                size += len(block)
+                check()
     except OSError as error:
         text = f"{path.name} cannot be opened: {error.strerror or error}."
         raise PhotoError("video.unreadable", text) from error
     with _opened(path) as (container, stream):
-        frames = stream.frames or _count_packets(container, stream)
+        frames = stream.frames or _count_packets(container, stream, check)
         model = _model({**container.metadata, **stream.metadata})
-    return VideoInfo(sha256, size, frames, model)
+    return VideoInfo(digest.hexdigest(), size, frames, model)
 
 
 def sharpest_frames(
@@ -163,8 +171,12 @@ def _packets(container: Any, stream: Any) -> Iterator[Any]:
             return
 
 
-def _count_packets(container: Any, stream: Any) -> int:
-    return sum(1 for packet in _packets(container, stream) if packet.size)
+def _count_packets(container: Any, stream: Any, check: Callable[[], None]) -> int:
+    count = 0
+    for packet in _packets(container, stream):
+        count += bool(packet.size)
+        check()
+    return count
 
 
 def _frames(container: Any, stream: Any) -> Iterator[Any]:

@@ -13,7 +13,8 @@ from mvsam_engine.protocol.lines import MAX_LINE_BYTES
 
 REQUESTS = [
     p.HelloParams("mvsam-blender 0.1.0", 1),
-    p.ReconstructParams("/a b/ü", ("/p/1.jpg", "/p"), "classical", 640, "cpu"),
+    p.ReconstructParams("/a b/ü", ("/p/1.jpg", "/p"), "classical", max_size=640, device="cpu"),
+    p.ReconstructParams("/c", masks="/m ü", masks_invert=True, every=12, recursive=True),
     p.PrepareParams("/c"),
     p.SegmentParams("/c", {"id": "cup", "prompts": [{"kind": "point"}]}, "lift"),
     p.DeleteParams("/c", "cup"),

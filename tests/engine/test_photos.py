@@ -68,6 +68,14 @@ def test_upright_jpeg_is_kept_byte_by_byte(tmp_path):
     assert read_photo(path, path.read_bytes()).data == path.read_bytes()
 
 
+def test_the_first_picture_of_an_mpo(tmp_path):
+    path = tmp_path / "a.mpo"
+    picture().save(path, "MPO", save_all=True, append_images=[Image.new("RGB", (WIDTH, HEIGHT))])
+    assert is_upright(read_rgb(path))
+    kept = read_photo(path, path.read_bytes())
+    assert (kept.suffix, kept.data) == (".jpg", path.read_bytes())
+
+
 def test_focal_length_from_exif(tmp_path):
     exif = Image.Exif()
     exif[0x010F], exif[0x0110] = "Maker\x00", " Model 7 "

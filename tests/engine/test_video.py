@@ -3,6 +3,7 @@
 
 import math
 import struct
+import subprocess
 import sys
 from fractions import Fraction
 
@@ -12,14 +13,24 @@ import numpy as np
 import pytest
 from photo_files import Collecting, brought_in, is_upright, picture
 from PIL import Image
+from service_client import Engine
 from test_photos_intake import Watch
 
 from mvsam_engine.capture import Capture
-from mvsam_engine.errors import Cancelled, PhotoError
+from mvsam_engine.errors import Cancelled, PhotoError, UsageError
 from mvsam_engine.photos import IntakeOptions, add_photos, read_rgb
 from mvsam_engine.photos.video import every_for, inspect, sharpest_frames, window_count
+from mvsam_engine.protocol import ReconstructParams
 
 WIDTH, HEIGHT = 96, 64
+
+
+@pytest.fixture
+def engine(tmp_path):
+    with (tmp_path / "engine.log").open("wb") as log:
+        engine = Engine(log)
+        yield engine
+        engine.close()
 
 
 def shown(number, blurred=False, width=WIDTH, height=HEIGHT):
@@ -43,12 +54,15 @@ def number_in(rgb):
     return sum(1 << bit for bit in range(8) if row[bit * width // 8 + width // 16] > 127)
 
 
-def film(path, count, codec="libx264", sharp=(), times=None, rotation=0, aspect=None, size=None):
+def film(
+    path, count, codec="libx264", *, sharp=(), times=None, rotation=0, aspect=None, size=None,
+    pixels="yuv420p",
+):  # fmt: skip
     """Write a video of `count` frames, sharp where named (everywhere when none is)."""
     width, height = size or (WIDTH, HEIGHT)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=30)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = width, height, pixels
         if codec == "libx264":
             stream.options = {"crf": "12", "g": "10"}
         elif codec != "ffv1":
@@ -60,8 +74,8 @@ def film(path, count, codec="libx264", sharp=(), times=None, rotation=0, aspect=
                 pytest.skip("this PyAV cannot write a rotation")
             stream.set_display_rotation(rotation)
         for i in range(count):
-            pixels = shown(i, bool(sharp) and i not in sharp, width, height)
-            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            rgb = shown(i, bool(sharp) and i not in sharp, width, height)
+            frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
             frame.pts = times[i] if times else i
             frame.time_base = Fraction(1, 30)
             container.mux(stream.encode(frame))
@@ -300,6 +314,53 @@ def test_memory_does_not_grow_with_the_video(tmp_path):
         peaks.append(watch.most)
     # 100 more frames hold 92 MB as RGB, 46 MB as they are decoded.
     assert peaks[1] < peaks[0] + 20
+
+
+def test_cancelling_while_a_large_file_is_hashed(tmp_path):
+    path = film(tmp_path / "a.mp4", 10)
+
+    def cancelled():
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        inspect(path, cancelled)
+
+
+def test_less_than_every_frame_is_wrong_usage():
+    with pytest.raises(UsageError):
+        IntakeOptions(every=0)
+
+
+def test_ten_bit_video(tmp_path):
+    path = film(tmp_path / "a.mkv", 4, "ffv1", pixels="yuv420p10le")
+    capture, _ = brought_in(tmp_path / "c", path, every=1)
+    assert numbers(capture) == [0, 1, 2, 3]
+    assert is_upright(read_rgb(capture.photo_path(capture.photos()[0])))
+
+
+def test_options_reach_the_command_line_and_the_service(tmp_path, engine):
+    path = film(tmp_path / "a.mp4", 12)
+    command = [sys.executable, "-m", "mvsam_engine", "reconstruct", str(tmp_path / "none")]
+    (tmp_path / "none" / "below").mkdir(parents=True)
+    picture().save(tmp_path / "none" / "below" / "1.jpg")
+    run = subprocess.run(
+        [*command, "--capture", str(tmp_path / "c")], capture_output=True, text=True
+    )
+    assert run.returncode == 1
+    assert "--recursive" in run.stderr
+    masks = str(tmp_path / "nowhere")
+    run = subprocess.run(
+        [*command, "--recursive", "--masks", masks, "--capture", str(tmp_path / "c")],
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 1
+    assert "folder of masks" in run.stderr
+    assert not (tmp_path / "c").exists()
+    # One frame of twelve cannot be reconstructed, but it comes in, by the window that was asked.
+    params = ReconstructParams(str(tmp_path / "c"), (str(path),), every=12)
+    assert engine.ask("reconstruct", params).error.code.startswith("reconstruct")
+    assert len(Capture.open(tmp_path / "c").photos()) == 1
 
 
 def test_colours_are_right(tmp_path):
