@@ -20,26 +20,46 @@ from mvsam_engine.protocol import (
 
 from ..core.events import EngineError
 from ..core.prompts import can_segment
-from . import objects, redraw, world
+from . import handover, objects, redraw, world
 from .placement import capture_path
 from .props import MVSAM_PG_object
 from .session import Job, session
+
+# What the engine is given to use the cameras that the capture already has.
+_OWN_CAMERAS = "capture"
 
 
 def start_reconstruct(scene: bpy.types.Scene, photos: tuple[str, ...], max_size: int) -> int:
     """Ask for cameras and points; the request's id.
 
+    What the person already has, cameras, a mesh, masks, is in the scene's settings.
+
     Args:
         scene: its capture is worked on.
         photos: files and folders to bring in first.
-        max_size: long side of the pointmaps in pixels.
+        max_size: long side of the pointmaps in pixels, 0 for the preset's.
 
     Raises:
-        MvsamError: the scene has no capture, or the engine cannot be started.
+        MvsamError: the scene has no capture, the mesh is none, or the engine cannot be started.
     """
     root = _root(scene)
-    device = session().settings().device
-    params = ReconstructParams(str(root), photos, max_size=max_size, device=device)
+    given = scene.mvsam.given
+    mesh = ""
+    if given.mesh is not None:
+        own_cameras = given.cameras in {"", _OWN_CAMERAS}
+        path = handover.hand_over_mesh(scene, given.mesh, root, given.mesh_frame, own_cameras)
+        mesh = str(path)
+    params = ReconstructParams(
+        capture=str(root),
+        photos=photos,
+        preset=given.preset,
+        max_size=max_size,
+        device=session().settings().device,
+        masks=bpy.path.abspath(given.masks),
+        masks_invert=given.masks_invert,
+        cameras=bpy.path.abspath(given.cameras),
+        mesh=mesh,
+    )
     return _ask(params, Job("reconstruct", str(root)))
 
 

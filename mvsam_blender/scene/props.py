@@ -16,6 +16,8 @@ from bpy.props import (
     StringProperty,
 )
 
+from .props_given import CLASSES as GIVEN_CLASSES
+from .props_given import MVSAM_PG_given
 from .props_place import CLASSES as PLACE_CLASSES
 from .props_place import MVSAM_PG_place
 
@@ -191,17 +193,21 @@ class MVSAM_PG_scene(bpy.types.PropertyGroup):
     )
     max_size: IntProperty(
         name="Pointmap Size",
-        description="Long side of the pointmaps in pixels: more is finer and slower",
-        default=512,
-        min=64,
+        description=(
+            "Long side of the pointmaps in pixels: more is finer and slower. 0: the preset's"
+        ),
+        default=0,
+        min=0,
         max=4096,
     )
     display: PointerProperty(type=MVSAM_PG_display)
     points: PointerProperty(type=MVSAM_PG_points)
+    given: PointerProperty(type=MVSAM_PG_given)
     place: PointerProperty(type=MVSAM_PG_place)
 
 
 CLASSES = (
+    *GIVEN_CLASSES,
     *PLACE_CLASSES,
     MVSAM_PG_photo,
     MVSAM_PG_prompt,

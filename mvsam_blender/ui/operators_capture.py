@@ -96,14 +96,20 @@ class MVSAM_OT_reconstruct(bpy.types.Operator):
     bl_options = {"UNDO"}
 
     max_size: IntProperty(
-        name="Pointmap Size", description="Long side in pixels", default=512, min=64, max=4096
+        name="Pointmap Size",
+        description="Long side in pixels; 0: the preset's",
+        default=0,
+        min=0,
+        max=4096,
     )
     wait: BoolProperty(description="Block until it is done", options={"SKIP_SAVE", "HIDDEN"})
 
     @classmethod
     def poll(cls, context):
-        listed = context.scene.mvsam.photos
-        if len(listed) < 2 and not any(is_video(Path(item.file)) for item in listed):
+        listed, given = context.scene.mvsam.photos, context.scene.mvsam.given
+        has = given.mesh is not None and bool(given.cameras)
+        fewest = 1 if has else 2
+        if len(listed) < fewest and not any(is_video(Path(item.file)) for item in listed):
             cls.poll_message_set("Import at least two photos or a video first")
             return False
         if any(job.kind == "reconstruct" for job in session().jobs.values()):

@@ -11,6 +11,7 @@ from ..scene import objects
 from ..scene.attributes import weight_spec
 from ..scene.session import session
 from .messages import draw_message, draw_progress
+from .panel_given import draw_given
 from .panel_place import draw_place
 
 CATEGORY = "MV-SAM"
@@ -102,6 +103,7 @@ class _Reconstruct:
         layout = self.layout
         layout.use_property_split = True
         settings = context.scene.mvsam
+        layout.prop(settings.given, "preset")
         layout.prop(settings, "max_size")
         column = layout.column(align=True)
         column.prop(settings.points, "min_confidence")
@@ -112,6 +114,19 @@ class _Reconstruct:
         placed = sum(photo.placed for photo in settings.photos)
         if placed:
             layout.label(text=f"{placed} of {len(settings.photos)} photos placed")
+
+
+class _Given:
+    bl_label = "What You Have"
+    bl_region_type = "UI"
+    bl_category = CATEGORY
+    bl_options = {"DEFAULT_CLOSED"}
+    bl_order = 0
+    parent = "reconstruct"
+
+    def draw(self, context):
+        """Cameras, mesh, masks."""
+        draw_given(self.layout, context)
 
 
 class _Place:
@@ -205,7 +220,7 @@ class _Output:
 
 
 # A panel comes after the one that it stands in.
-_PARTS = (_Status, _Photos, _Reconstruct, _Place, _Objects, _Display, _Output)
+_PARTS = (_Status, _Photos, _Reconstruct, _Given, _Place, _Objects, _Display, _Output)
 _SPACES = (("VIEW_3D", "view3d"), ("IMAGE_EDITOR", "image"))
 
 

@@ -131,6 +131,29 @@ def test_a_mask_tints_the_object_and_outlines_it(addon, answered, picture):
     assert all(red[row, border[row]].max() > 220 for row in range(HEIGHT))
 
 
+def test_measure_marks_are_drawn_where_they_are_with_the_line_between(addon, answered, picture):
+    no_marks()
+    settings = bpy.context.scene.mvsam
+    settings.display.show_masks = False
+    assert picture(draw_image(addon)).max() == 0
+    for mark, x in ((settings.place.first, 40.0), (settings.place.second, 120.0)):
+        mark.view, mark.x, mark.y = "wide", x, 60.0
+    yellow = picture(draw_image(addon)).astype(int)
+    yellow = (yellow[..., 0] > 200) & (yellow[..., 1] > 150) & (yellow[..., 2] < 80)
+    row = HEIGHT // 2
+    assert yellow[row - 1 : row + 1, WIDTH // 2].any()
+    for x in (40, 120):
+        column = round(x / 160 * WIDTH)
+        assert yellow[row - 4, column] and yellow[row + 4, column]
+        assert not yellow[row - 14 : row - 10, column].any()
+    settings.place.second.view = "tall"
+    assert picture(draw_image(addon))[row, WIDTH // 2].max() == 0
+    assert picture(draw_image(addon, "shifted")).max() == 0
+    settings.place.second.view = "wide"
+    white = picture(draw_image(addon)).min(axis=-1) > 200
+    assert white[row - 30 : row, WIDTH // 4 : WIDTH // 4 + 30].any()  # the letter A
+
+
 def test_a_hidden_object_and_hidden_masks_are_not_drawn(addon, answered, picture):
     settings = bpy.context.scene.mvsam
     settings.objects[0].visible = False

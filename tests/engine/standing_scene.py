@@ -72,9 +72,9 @@ def ring(count: int = 10, height: float = 1.6, radius: float = 2.0, roll: float 
     return tuple(cameras)
 
 
-def cast(camera: Camera, rectangles) -> np.ndarray:
-    """First hits [h, w, 3] of the rays of the pointmap's grid; NaN where there is none."""
-    rays = camera.rays(grid_pixels(HEIGHT // GRID, WIDTH // GRID, WIDTH, HEIGHT))
+def cast(camera: Camera, rectangles, grid: int = GRID) -> np.ndarray:
+    """First hits [h, w, 3] of the rays of every `grid` pixels; NaN where there is none."""
+    rays = camera.rays(grid_pixels(HEIGHT // grid, WIDTH // grid, WIDTH, HEIGHT))
     directions = rays @ camera.camera_from_world[:3, :3]
     nearest = np.full(directions.shape[:2], np.inf)
     for corner, one, other in (np.array(r, float) for r in rectangles):
