@@ -79,5 +79,5 @@ def _tell_refused(refused: Sequence[PhotoError], total: int, progress: Progress)
 
 
 def _some(names: Sequence[str]) -> str:
-    """The first names, and that there are more."""
-    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    """The first names, and how many there are besides."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
