@@ -22,6 +22,12 @@ _POINT2D = 2 * 8 + 8  # x, y, point
 _POINT3D = 8 + 3 * 8 + 3 + 8  # id, position, colour, error; then the track
 _TRACK = 2 * 4  # image, index
 _COUNT = struct.Struct("<Q")
+_RIG = struct.Struct("<II")  # id, number of sensors
+_SENSOR = 4 + 4  # kind, id; the reference sensor has no more
+_SENSOR_POSE = 7 * 8  # quaternion, translation; after a byte that says whether they follow
+_FRAME = 4 + 4 + 7 * 8  # id, rig, quaternion, translation
+_FRAME_COUNT = struct.Struct("<I")
+_DATA = 4 + 4 + 8  # kind, sensor, image
 
 
 def check_binary(folder: Path) -> None:
@@ -31,7 +37,9 @@ def check_binary(folder: Path) -> None:
         ReconstructionError: which file, in a sentence.
     """
     for name, walk in (
+        ("rigs.bin", _walk_rigs),
         ("cameras.bin", _walk_cameras),
+        ("frames.bin", _walk_frames),
         ("images.bin", _walk_images),
         ("points3D.bin", _walk_points),
     ):
@@ -41,10 +49,31 @@ def check_binary(folder: Path) -> None:
         data = path.read_bytes()
         try:
             end = walk(data)
-        except (struct.error, ValueError, IndexError):
+        except (struct.error, ValueError, IndexError, OverflowError):
             end = -1
         if end != len(data):
             raise damaged(path.name, "is damaged or cut short")
+
+
+def _walk_rigs(data: bytes) -> int:
+    (count,) = _COUNT.unpack_from(data)
+    at = _COUNT.size
+    for _ in range(count):
+        _, sensors = _RIG.unpack_from(data, at)
+        at += _RIG.size + min(sensors, 1) * _SENSOR
+        for _ in range(sensors - 1):
+            at += _SENSOR
+            at += 1 + (_SENSOR_POSE if data[at] else 0)
+    return at
+
+
+def _walk_frames(data: bytes) -> int:
+    (count,) = _COUNT.unpack_from(data)
+    at = _COUNT.size
+    for _ in range(count):
+        (images,) = _FRAME_COUNT.unpack_from(data, at + _FRAME)
+        at += _FRAME + _FRAME_COUNT.size + images * _DATA
+    return at
 
 
 def _walk_cameras(data: bytes) -> int:
