@@ -28,6 +28,13 @@ _alone = threading.Lock()
 # Our own limit above replaces pillow's, which refuses photos that real cameras take.
 Image.MAX_IMAGE_PIXELS = None
 pillow_heif.register_heif_opener()
+Image.init()
+# Whatever a file is called, nothing else is tried: pillow also knows formats that run programs.
+_FORMATS = tuple(
+    name
+    for name in ("JPEG", "MPO", "PNG", "TIFF", "WEBP", "BMP", "HEIF", "AVIF")
+    if name in Image.OPEN
+)
 # Broken EXIF counts as absent; pillow's remarks on it are for programmers.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
@@ -83,7 +90,7 @@ def decode(
         at_least: when given, a JPEG may come out 2, 4 or 8 times smaller as long as its long
             side keeps this many pixels; the smaller image covers exactly the whole photo.
         only_check_plain: whether the pixels of a `Decoded.plain` photo are not needed; a JPEG is
-            then decoded as small as possible, which still finds every cut and every broken block.
+            then decoded as small as possible, which still finds where it is cut or broken.
 
     Raises:
         PhotoError: unreadable, too large or too small, in a sentence.
@@ -94,7 +101,7 @@ def decode(
             _check_size(name, deep.width, deep.height, MIN_SIDE)
             with _memory_for(deep.width * deep.height):
                 return _decode_deep(data, deep)
-        image = Image.open(io.BytesIO(data))
+        image = Image.open(io.BytesIO(data), formats=_FORMATS)
         width, height = image.size
         _check_size(name, width, height, MIN_SIDE)
         if only_check_plain and _is_plain(image):
@@ -115,7 +122,7 @@ def open_any(name: str, data: bytes) -> tuple[Image.Image, bool]:
         PhotoError: unreadable, in a sentence.
     """
     with _told(name):
-        image = Image.open(io.BytesIO(data))
+        image = Image.open(io.BytesIO(data), formats=_FORMATS)
         _check_size(name, image.width, image.height, 1)
         orientation = exif_tags.orientation(_exif(image))
         image.load()
@@ -141,7 +148,7 @@ def _decode_deep(data: bytes, header: DeepHeader) -> Decoded:
         alpha = turn_upright(Image.fromarray(opaque), header.orientation)
     exif, kind = Image.Exif(), "PNG" if data.startswith(b"\x89PNG") else "TIFF"
     with suppress(Exception):  # pillow knows fewer kinds of TIFF, and broken EXIF raises anything
-        exif = Image.open(io.BytesIO(data)).getexif()
+        exif = Image.open(io.BytesIO(data), formats=_FORMATS).getexif()
     image, alpha = _without_transparent(image, alpha)
     size = image.size
     return Decoded(image, alpha, *size, header.orientation, exif, kind, plain=False)

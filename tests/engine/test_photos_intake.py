@@ -170,6 +170,15 @@ def test_bad_files_are_refused_in_a_sentence(tmp_path, name):
     assert time.monotonic() - began < 5
 
 
+def test_a_program_for_a_printer_is_not_run(tmp_path):
+    buffer = io.BytesIO()
+    picture().save(buffer, "EPS")
+    for name in ("a.jpg", "a.eps"):
+        (tmp_path / name).write_bytes(buffer.getvalue())
+        with pytest.raises(PhotoError, match="is not a photo that can be read"):
+            read_rgb(tmp_path / name)
+
+
 def test_one_pixel_is_too_small(tmp_path):
     path = saved(tmp_path / "a.png", Image.new("RGB", (1, 1)))
     with pytest.raises(PhotoError, match="only 1 x 1 pixels"):
