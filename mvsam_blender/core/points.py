@@ -101,7 +101,7 @@ def typical_spacing(cloud: PointCloud, cameras: Sequence[Camera]) -> float:
         if len(seen) == 0:
             continue
         distance = float(np.median(np.linalg.norm(seen - camera.center, axis=1)))
-        pixel = camera.width / cloud.grids[index][1] / camera.param("fx")
+        pixel = camera.width / cloud.grids[index][1] / abs(camera.param("fx"))
         found.append(distance * pixel * math.sqrt(cloud.full_count / max(1, len(cloud))))
     return float(np.median(found)) if found else 0.0
 

@@ -64,7 +64,7 @@ def look_through(scene: bpy.types.Scene, camera: Camera) -> None:
     render.resolution_x, render.resolution_y = camera.width, camera.height
     render.resolution_percentage = 100
     # Blender's only way to have fx and fy differ is a pixel that is not square.
-    ratio = camera.param("fy") / camera.param("fx")
+    ratio = abs(camera.param("fy") / camera.param("fx"))
     render.pixel_aspect_x, render.pixel_aspect_y = max(1.0, ratio), max(1.0, 1.0 / ratio)
 
 
@@ -87,9 +87,10 @@ def _place(
 def _set_intrinsics(data: bpy.types.Camera, camera: Camera) -> None:
     """Lens and shift for ``sensor_fit = 'AUTO'``, which measures along the longer side."""
     landscape = camera.width >= camera.height
-    focal = camera.param("fx" if landscape else "fy")
+    # Negative for a mirrored photo, which no camera of Blender can be.
+    focal = abs(camera.param("fx" if landscape else "fy"))
     # Shifts count in widths of a pixel; those of the other direction are as wide as the aspect.
-    aspect = camera.param("fx") / camera.param("fy")
+    aspect = abs(camera.param("fx") / camera.param("fy"))
     shift_x, shift_y = blender_shift(
         camera.param("cx"), camera.param("cy"), camera.width, camera.height
     )

@@ -139,7 +139,7 @@ def view_cloud(capture: Capture, view: str, least: float) -> Cloud:
     keep = np.isfinite(points[..., 0]) & (pointmap.confidence >= least)
     depth = transform_points(camera.camera_from_world, points.astype(np.float64))[..., 2]
     # What one pixel covers at that depth, half as much again for slanted surfaces.
-    pixel = depth / camera.param("fx") * (camera.width / points.shape[1])
+    pixel = depth / abs(camera.param("fx")) * (camera.width / points.shape[1])
     return Cloud(points[keep], pointmap.colors[keep], (1.5 * pixel[keep]).astype(np.float32))
 
 

@@ -65,7 +65,8 @@ NAMES_REMEDY = "Rename the photos as the camera file has them, then reconstruct 
 
 def tolerances(cameras: Sequence[Camera], factor: float = 1.0) -> FloatArray:
     """By camera, the distance in units of its rays that still fits."""
-    return np.array([factor * TOLERANCE * max(c.width, c.height) / c.param("fx") for c in cameras])
+    focal = np.array([abs(c.param("fx")) for c in cameras])  # negative: a mirrored photo
+    return factor * TOLERANCE * np.array([max(c.width, c.height) for c in cameras]) / focal
 
 
 def diagnose(
