@@ -477,3 +477,76 @@ def test_a_folder_with_two_files_of_cameras_asks_which(tmp_path):
     (tmp_path / "notes.json").write_text("{}")
     with pytest.raises(ReconstructionError, match=r"cameras\.xml, transforms\.json"):
         read_cameras(tmp_path)
+
+
+# -- numbers of real exports -----------------------------------------------------------------
+
+
+def geodetic(center):
+    """Longitude, latitude in degrees and height in metres on the WGS 84 ellipsoid."""
+    a, flattening = 6_378_137.0, 1 / 298.257223563
+    e2 = flattening * (2 - flattening)
+    x, y, z = center
+    p, latitude = np.hypot(x, y), np.arctan2(z, np.hypot(x, y))
+    for _ in range(10):
+        radius = a / np.sqrt(1 - e2 * np.sin(latitude) ** 2)
+        latitude = np.arctan2(z + e2 * radius * np.sin(latitude), p)
+    height = p / np.cos(latitude) - radius
+    return np.degrees(np.arctan2(y, x)), np.degrees(latitude), height
+
+
+def test_metashape_of_a_real_survey(tmp_path):
+    """Numbers of a public export of a drone's photos: its GPS position and angles come out.
+
+    The file gives for this camera: x -120.417985477, y 39.41191747, z 2420.109 (GPS), yaw 179.9,
+    pitch 0.1 (looking down with the top of the photo to the south).
+    """
+    turn = (
+        "0.8710699454 0.3070967021 -0.3833128821 -0.4909742007 0.5658364395 -0.6623997719 "
+        "0.0134716110 0.7651932691 0.6436596744"
+    )
+    transform = (
+        "-0.99988146 -0.00872749 0.01268391 7.04224697 -0.00842932 0.99969124 0.02337453 "
+        "7.05403071 -0.01288400 0.02326485 -0.99964631 0.43561421 0 0 0 1"
+    )
+    text = metashape_text(shots=SHOTS[:1], world=(np.eye(3), np.zeros(3), 1.0))
+    head, _, tail = text.partition("label='IMG_1'><transform>")
+    text = head + "label='IMG_1'><transform>" + transform + tail[tail.index("</transform>") :]
+    head, _, tail = text.partition("<transform><rotation locked='true'>")
+    text = (
+        f"{head}<transform><rotation locked='true'>{turn}</rotation><translation>-2499366.429888 "
+        "-4256836.520906 4029217.965003</translation><scale>12.354192447331316</scale>"
+        + tail[tail.index("</transform>") :]
+    )
+    path = tmp_path / "cameras.xml"
+    path.write_text(text)
+    cameras = read_cameras(path)
+    (photo,) = cameras.photos
+    longitude, latitude, height = geodetic(photo.camera.center)
+    # GPS and adjustment differ by centimetres; a millionth of a degree is a tenth of a metre.
+    assert (longitude, latitude) == pytest.approx((-120.417985477, 39.41191747), abs=1e-6)
+    assert height == pytest.approx(2420.109, abs=0.05)
+    east = np.array([-np.sin(np.radians(longitude)), np.cos(np.radians(longitude)), 0.0])
+    up = photo.camera.center / np.linalg.norm(photo.camera.center)
+    north = np.cross(up, east)
+    right, down, forward = photo.camera.camera_from_world[:3, :3]
+    assert forward @ up == pytest.approx(-1, abs=1e-3)
+    assert down @ north == pytest.approx(1, abs=1e-3)
+    assert right @ east == pytest.approx(-1, abs=1e-3)
+    assert (cameras.metric, cameras.upright) == (True, False)
+
+
+def test_realityscan_xmp_of_a_real_photo(tmp_path):
+    """Numbers of a public export of a photo taken level from a tripod: down is down."""
+    text = xmp_text(SHOTS[0])
+    head, _, tail = text.partition("<xcr:Rotation>")
+    rotation = (
+        "0.412555151152903 0.910841439690343 0.0128887159933671 0.0412058430083455 "
+        "-0.00452553581407911 -0.999140429583083 -0.910000178988533 0.412731621357468 "
+        "-0.0393990224812024"
+    )
+    path = tmp_path / "a.xmp"
+    path.write_text(f"{head}<xcr:Rotation>{rotation}{tail[tail.index('</xcr:Rotation>') :]}")
+    _, down, forward = read_cameras(path).photos[0].camera.camera_from_world[:3, :3]
+    assert down[2] == pytest.approx(-1, abs=1e-3)
+    assert abs(forward[2]) < 0.05
