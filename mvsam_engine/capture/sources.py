@@ -55,7 +55,7 @@ def media_in(folder: Path, recursive: bool = False) -> list[Path]:
         folders[:] = sorted((f for f in folders if _is_searched(f)), key=natural_order)
         here = Path(parent)
         media = [n for n in names if n[0] != "." and (is_photo(Path(n)) or is_video(Path(n)))]
-        masks = _masks_among(media)
+        masks = masks_beside(media)
         chosen = sorted((n for n in media if n not in masks), key=natural_order)
         found += [here / n for n in chosen if (here / n).is_file()]
         if not recursive:
@@ -67,8 +67,8 @@ def _is_searched(folder: str) -> bool:
     return folder[0] != "." and folder.casefold() not in _PASSED_OVER
 
 
-def _masks_among(names: Iterable[str]) -> set[str]:
-    """Names that are those of masks of other names."""
+def masks_beside(names: Iterable[str]) -> set[str]:
+    """Those of a folder's file names that are the name of another with ``_mask`` or an ending."""
     whole = {n.casefold() for n in names}
     stems = {Path(n).stem for n in whole}
     return {

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mvsam_engine.capture import Photo
+from mvsam_engine.capture.sources import masks_beside
 from mvsam_engine.errors import PhotoError
 from mvsam_engine.photos.decode import MIN_SIDE, open_any, turn_upright
 from mvsam_engine.photos.deep import to_8_bit
@@ -62,6 +64,8 @@ def used_png(used: NDArray[np.bool_]) -> bytes:
 def find_masks(folder: Path) -> list[Path]:
     """Mask images in a folder and below it, without hidden ones.
 
+    Where masks lie beside their photos, the photos are left out.
+
     Raises:
         PhotoError: the folder does not exist, or holds no image.
     """
@@ -69,13 +73,18 @@ def find_masks(folder: Path) -> list[Path]:
         raise PhotoError(
             "mask.missing", f"The folder of masks {folder} does not exist.", "Check the path."
         )
-    found = [
+    images = [
         path
         for path in sorted(folder.rglob("*"))
         if path.suffix.lower() in MASK_SUFFIXES
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         and path.is_file()
     ]
+    names: dict[Path, list[str]] = {}
+    for path in images:
+        names.setdefault(path.parent, []).append(path.name)
+    beside = {parent: masks_beside(inside) for parent, inside in names.items()}
+    found = [p for p in images if not beside[p.parent] or p.name in beside[p.parent]]
     if not found:
         raise PhotoError(
             "mask.none",
@@ -148,9 +157,16 @@ def read_mask(path: Path, photo: Photo, invert: bool = False) -> NDArray[np.bool
         [H, W] bool of the upright photo's size, True = used.
 
     Raises:
-        PhotoError: unreadable, of another shape, or with nothing used.
+        PhotoError: unreadable, of another shape, with nothing used, or the photo itself.
     """
-    image, turned = open_any(path.name, read_bytes(path))
+    data = read_bytes(path)
+    if hashlib.sha256(data).hexdigest() == photo.sha256:
+        raise PhotoError(
+            "mask.photo",
+            f"{path.name} is the photo itself and no mask.",
+            "Name the folder of the masks with `--masks`.",
+        )
+    image, turned = open_any(path.name, data)
     stored = (photo.height, photo.width) if photo.orientation >= 5 else (photo.width, photo.height)
     if not turned and _is_scaled(image.size, stored):
         image = turn_upright(image, photo.orientation)

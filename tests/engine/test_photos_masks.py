@@ -305,6 +305,16 @@ def test_masks_beside_their_photos_are_not_photos(tmp_path):
     capture, progress = brought_in(tmp_path / "c", folder)
     assert [p.view for p in capture.photos()] == ["a", "b", "lone_mask"]
     assert progress.codes == []
+    capture, progress = brought_in(tmp_path / "c", masks=folder)
+    assert np.array_equal(used_of(capture, "a"), np.asarray(block()) > 0)
+    assert np.array_equal(used_of(capture, "b"), np.asarray(block()) > 0)
+    assert progress.codes == ["mask.missing"]
+
+
+def test_the_photos_themselves_are_no_masks(tmp_path):
+    photos, _ = three(tmp_path)
+    with pytest.raises(PhotoError, match="is the photo itself and no mask"):
+        brought_in(tmp_path / "c", photos, masks=photos)
 
 
 # --- the capture ------------------------------------------------------------------------------
