@@ -424,6 +424,19 @@ def test_opensfm(tmp_path, kind):
     assert "far.jpg" in cameras.remarks[0]
 
 
+def test_opensfm_tracks_come_from_the_file_beside(tmp_path):
+    path = tmp_path / "reconstruction.json"
+    path.write_text(opensfm_text({"focal": 0.9}))
+    lines = ["OPENSFM_TRACKS_VERSION_v2", "far.jpg\t1\t0\t0.1\t0.2", "damaged", ""]
+    for i, name in enumerate(NAMES):
+        lines += [f"{name}\t{j}\t{j}\t0.1\t0.2" for j in range(99) if sees(i, j)]
+    (tmp_path / "tracks.csv").write_text("\n".join(lines))
+    cameras = read_cameras(path)
+    assert set(zip(cameras.seen_by, cameras.seen_point, strict=True)) == {
+        (i, j) for i in range(3) for j in range(len(POINTS)) if sees(i, j)
+    }
+
+
 def test_opensfm_with_a_place_on_earth_is_metric_and_upright(tmp_path):
     path = tmp_path / "reconstruction.json"
     place = {"latitude": 52.5, "longitude": 13.4, "altitude": 0.0}

@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mvsam_engine.fields import Fields
 from mvsam_engine.reconstruct.posed.camera_set import CameraSet, PosedPhoto
@@ -62,10 +63,13 @@ def read(path: Path, data: list) -> CameraSet:
     photos = tuple(_photo(where, name, shot, cameras) for name, shot in shots.items())
     left_out = [name for part in parts[1:] for name in part.mapping("shots")]
     placed = _is_georeferenced(best)
+    seen_by, seen_point = _tracks(path, list(shots), list(best.mapping("points", {})))
     return CameraSet(
         format=NAME,
         photos=photos,
         points=_points(where, best),
+        seen_by=seen_by,
+        seen_point=seen_point,
         metric=placed,
         upright=placed,
         remarks=sentence_of(left_out, "they are in other parts that are not joined to the largest"),
@@ -127,6 +131,28 @@ def _points(where: str, part: Fields) -> Matrix:
         for key, point in points.items()
     ]
     return np.array(found, dtype=np.float64).reshape(-1, 3)
+
+
+def _tracks(
+    path: Path, shots: list[str], points: list[str]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which photo sees which point, from ``tracks.csv`` beside the file; empty without it.
+
+    A line holds photo, track and more, with tabs between; a point has the name of its track.
+    """
+    photo_of = {name: i for i, name in enumerate(shots)}
+    point_of = {name: i for i, name in enumerate(points)}
+    found: list[tuple[int, int]] = []
+    tracks = path.with_name("tracks.csv")
+    if tracks.is_file():
+        with tracks.open(encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                photo, _, rest = line.partition("\t")
+                point = point_of.get(rest.partition("\t")[0])
+                if point is not None and photo in photo_of:
+                    found.append((photo_of[photo], point))
+    pairs = np.array(found, dtype=np.int64).reshape(-1, 2)
+    return pairs[:, 0], pairs[:, 1]
 
 
 def _is_georeferenced(part: Fields) -> bool:
