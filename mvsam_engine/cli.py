@@ -71,9 +71,18 @@ def reconstruct(
     mesh: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Mesh of the scene, in the cameras' world.")
     ] = None,
+    preset: Annotated[
+        str, typer.Option(metavar="NAME", help="draft, normal or fine: how much work to put in.")
+    ] = "normal",
     max_size: Annotated[
-        int, typer.Option(min=64, max=4096, metavar="PX", help="Long side of the pointmaps.")
-    ] = 512,
+        int | None,
+        typer.Option(
+            min=64,
+            max=4096,
+            metavar="PX",
+            help="Long side of the pointmaps; default: the preset's.",
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     masks: Annotated[
         Path | None,
@@ -102,7 +111,8 @@ def reconstruct(
 
         given = work.GivenPhotos(tuple(photos or ()), masks, masks_invert, every, recursive)
         known = work.Known(cameras, mesh)
-        work.reconstruct(terminal, given, capture, work.options(geometry, max_size, device, known))
+        effort = work.Effort(preset, max_size, device)
+        work.reconstruct(terminal, given, capture, work.options(geometry, effort, known))
 
 
 @app.command()

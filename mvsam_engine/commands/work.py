@@ -75,16 +75,30 @@ class Known:
     mesh: Path | None = None
 
 
-def options(name: str | None, max_size: int, device: str, known: Known | None = None) -> Geometry:
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much work to put in, and where it is done (see `ReconstructOptions`)."""
+
+    preset: str = "normal"
+    max_size: int | None = None
+    device: str = "auto"
+
+
+def options(name: str | None, effort: Effort, known: Known | None = None) -> Geometry:
     """Check the choices of `mvsam reconstruct`.
 
     Raises:
-        UsageError: an unknown reconstructor or device, or one that cannot use what is given.
+        UsageError: an unknown reconstructor, preset or device, or one that cannot use what is
+            given.
     """
     known = known or Known()
-    _known("device", device, ("auto", "cpu", "cuda", "mps"))
+    _known("device", effort.device, ("auto", "cpu", "cuda", "mps"))
     chosen = ReconstructOptions(
-        max_size=max_size, device=device, cameras=known.cameras, mesh=known.mesh
+        preset=effort.preset,
+        max_size=effort.max_size,
+        device=effort.device,
+        cameras=known.cameras,
+        mesh=known.mesh,
     )
     return Geometry(method_for(name or "", chosen), chosen)
 
