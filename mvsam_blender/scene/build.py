@@ -55,7 +55,9 @@ def load_capture(context: bpy.types.Context, capture_dir: str) -> None:
     session().ruler.forget()
     if reconstruction is not None:
         _place_reconstruction(scene, capture, reconstruction, photo_images)
-        place_world(scene, root, reconstruction)
+        # What was done by hand to another capture's world says nothing about this one.
+        another = world.recorded_world(scene) not in {0, world.world_stamp(reconstruction)}
+        place_world(scene, root, reconstruction, force=other and another)
     _place_objects(scene, capture, adopt_all=other or not settings.objects)
     points.apply_display(scene)
     session().stamp += 1

@@ -286,6 +286,18 @@ def test_a_parent_moved_by_hand_stays_when_the_capture_comes_again(addon, opened
     assert addon("scene.world").is_moved_by_hand(bpy.context.scene)
 
 
+def test_another_capture_does_not_inherit_what_was_done_by_hand(addon, opened, tmp_path):
+    parent().location = (1, 2, 3)
+    other = synthetic.make_capture(tmp_path / "other")
+    bpy.ops.mvsam.open_capture(directory=str(other.root))
+    assert matrix() == pytest.approx(np.eye(4))
+    parent().location = (1, 2, 3)
+    # The same one, moved to another folder, does.
+    moved = other.root.rename(tmp_path / "moved")
+    bpy.ops.mvsam.open_capture(directory=str(moved))
+    assert matrix()[:3, 3] == pytest.approx([1, 2, 3])
+
+
 def test_one_that_was_not_moved_follows_the_new_placement(addon, opened):
     for scale in (2.0, 5.0):
         with opened.writing(), opened.transaction() as transaction:
