@@ -23,7 +23,7 @@ class ReconstructOptions:
         preset: how much work to put in, a key of `presets.PRESETS`.
         max_size: long side of the pointmaps in pixels, None for the preset's; photos are never
             enlarged.
-        device: auto, cpu, cuda or mps; methods without a network compute on the CPU.
+        device: auto, cpu, cuda or mps, where depth is matched; auto takes an NVIDIA GPU.
         seed: start of all random numbers.
         fill: also estimate points, at low confidence, where no two photos agree.
         cameras: file or folder with cameras that the person has, None to find them.

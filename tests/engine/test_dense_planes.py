@@ -15,6 +15,7 @@ from mvsam_engine.progress import Progress
 from mvsam_engine.reconstruct.base import ReconstructOptions
 from mvsam_engine.reconstruct.classical.consistency import DepthMap, measured
 from mvsam_engine.reconstruct.classical.dense import to_pointmap
+from mvsam_engine.reconstruct.classical.device import OnCpu
 from mvsam_engine.reconstruct.classical.levels import doubled, halved
 from mvsam_engine.reconstruct.classical.patchmatch import (
     Match,
@@ -87,7 +88,7 @@ def matched(shots, index):
     sources = [v for j, v in enumerate(shots.views) if j != index]
     view = shots.views[index]
     swept = sweep_depth(view, sources, plane_count(view, sources), Progress())
-    planes = first_planes(view, sources, 0, Progress())
+    planes = first_planes(view, sources, OnCpu(), 0, Progress())
     return swept, 1 / planes[..., 0], planes
 
 
@@ -119,7 +120,7 @@ def test_second_pass_recovers_where_the_map_is_wrong(slanted):
     bad = truth.copy()
     bad[40:60, 40:60] *= 1.3
     inverse = [(1 / slanted.truth[j]).astype(np.float32) for j in (0, 2)]
-    planes, cost = second_planes(view, sources, true_planes(bad), inverse, 0, Progress())
+    planes, cost = second_planes(view, sources, true_planes(bad), inverse, OnCpu(), 0, Progress())
     error = np.abs(1 / planes[..., 0] / truth - 1)[42:58, 42:58]
     assert (error < 0.01).mean() > 0.95
     assert inner(cost).mean() < 0.1
@@ -259,7 +260,7 @@ def test_photos_of_other_sizes_are_sources_too(slanted):
     source = make_working_view(portrait, photo, SIZE, near=1.2, far=4.5)
     view = slanted.views[1]
     sources = [slanted.views[0], source]
-    planes = first_planes(view, sources, 0, Progress())
+    planes = first_planes(view, sources, OnCpu(), 0, Progress())
     error = np.abs(1 / planes[..., 0] / slanted.truth[1] - 1)[30:-30, 50:-50]
     assert (error < 0.01).mean() > 0.97
 

@@ -20,6 +20,7 @@ from mvsam_engine.reconstruct.classical.consistency import (
     measured,
     trusted_views,
 )
+from mvsam_engine.reconstruct.classical.device import MatchDevice, pick_match_device
 from mvsam_engine.reconstruct.classical.fill import fill
 from mvsam_engine.reconstruct.classical.patchmatch import first_planes, second_planes
 from mvsam_engine.reconstruct.classical.sources import depth_ranges, select_sources
@@ -83,12 +84,14 @@ class Dense:
     Attributes:
         views: lens-corrected views, and what the stages found of them.
         sources: indices of the views that each view is matched with.
+        device: where views are matched.
         options: what the person chose.
         progress: told every finished view.
     """
 
     views: ViewStore
     sources: list[list[int]]
+    device: MatchDevice
     options: ReconstructOptions
     progress: Progress
 
@@ -110,6 +113,7 @@ class Dense:
             progress: told every finished photo.
             folder: empty, for what does not stay in memory.
         """
+        device = pick_match_device(options.device)
         sources = select_sources(model, options.numbers.sources)
         ranges = depth_ranges(model, sources)
         views = ViewStore(folder, at_hand=2 * options.numbers.sources + 2)
@@ -118,7 +122,7 @@ class Dense:
             photo, used = read_photo(camera)
             views.append(make_working_view(camera, photo, options.size, near, far, used))
             progress.step()
-        return cls(views, sources, options, progress)
+        return cls(views, sources, device, options, progress)
 
     def match(self) -> None:
         """Planes of every view, from the looks of its sources alone."""
@@ -126,7 +130,7 @@ class Dense:
         for index in range(len(self.views)):
             view, sources = self._with_sources(index)
             if sources:
-                planes = first_planes(view, sources, self._seed(index), self.progress)
+                planes = first_planes(view, sources, self.device, self._seed(index), self.progress)
             else:
                 planes = np.zeros((*view.gray.shape, 3), np.float32)
             self.views.put(index, "planes", planes)
@@ -147,6 +151,7 @@ class Dense:
                     sources,
                     planes,
                     inverse,
+                    self.device,
                     self._seed(index) + 50,
                     self.progress,
                 )

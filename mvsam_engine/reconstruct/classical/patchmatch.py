@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import cv2
 import numpy as np
@@ -17,17 +18,16 @@ from mvsam_engine.reconstruct.classical.kernels.plane_match import (
     plane_costs,
 )
 from mvsam_engine.reconstruct.classical.levels import doubled, halved
-from mvsam_engine.reconstruct.classical.sweep import (
-    FEWEST_PLANES,
-    plane_count,
-    sweep_depth,
-)
+from mvsam_engine.reconstruct.classical.sweep import FEWEST_PLANES, plane_count
 from mvsam_engine.reconstruct.classical.undistort import (
     OUTSIDE,
     FloatMap,
     WorkingView,
     warp_between,
 )
+
+if TYPE_CHECKING:
+    from mvsam_engine.reconstruct.classical.device import MatchDevice
 
 Planes = NDArray[np.float32]
 
@@ -49,6 +49,44 @@ SAME_SURFACE = 0.002
 CHOSEN = 2
 # Sources are chosen by their cost over this many pixels square.
 CHOICE_WINDOW = 5
+
+
+class Matching(Protocol):
+    """What improves planes, on whatever device; `Match` is the one on the CPU."""
+
+    @property
+    def reference(self) -> WorkingView:
+        """The view to measure."""
+        ...
+
+    @property
+    def bundle(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """The sources as the kernels take them."""
+        ...
+
+    def limits(self) -> tuple[np.float32, np.float32]:
+        """See `Match.limits`."""
+        ...
+
+    def all_sources(self) -> NDArray[np.uint8]:
+        """See `Match.all_sources`."""
+        ...
+
+    def choose(self, planes: Planes) -> NDArray[np.uint8]:
+        """See `Match.choose`."""
+        ...
+
+    def improve(
+        self,
+        planes: Planes,
+        chosen: NDArray[np.uint8],
+        step: float,
+        iterations: int,
+        seed: int,
+        progress: Progress,
+    ) -> FloatMap:
+        """See `Match.improve`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,13 +198,18 @@ class Match:
 
 
 def first_planes(
-    view: WorkingView, sources: list[WorkingView], seed: int, progress: Progress
+    view: WorkingView,
+    sources: list[WorkingView],
+    device: MatchDevice,
+    seed: int,
+    progress: Progress,
 ) -> Planes:
     """Planes of a view from its sources' looks alone, coarse to fine.
 
     Args:
         view: the view to measure.
         sources: at least one other view.
+        device: where to work.
         seed: of the random numbers.
         progress: asked now and then whether to stop.
 
@@ -179,8 +222,8 @@ def first_planes(
         sizes.append((halved(finer), [halved(source) for source in others]))
     coarse, others = sizes.pop()
     count = plane_count(coarse, others)
-    depth = sweep_depth(coarse, others, count, progress)
-    match = Match.of(coarse, others)
+    depth = device.sweep(coarse, others, count, progress)
+    match = device.matching(Match.of(coarse, others))
     least, most = match.limits()
     step = float(most - least) / count
     inverse = np.clip(1.0 / depth, least, most).astype(np.float32)
@@ -188,7 +231,7 @@ def first_planes(
     match.improve(planes, match.all_sources(), step, COARSE_ITERATIONS, seed, progress)
     while sizes:
         finer, others = sizes.pop()
-        match = Match.of(finer, others)
+        match = device.matching(Match.of(finer, others))
         planes = doubled(planes, *finer.gray.shape)
         step *= 0.25 if not sizes else 0.5
         seed += 2 * COARSE_ITERATIONS
@@ -201,6 +244,7 @@ def second_planes(
     sources: list[WorkingView],
     planes: Planes,
     inverse: list[FloatMap],
+    device: MatchDevice,
     seed: int,
     progress: Progress,
 ) -> tuple[Planes, FloatMap]:
@@ -211,13 +255,14 @@ def second_planes(
         sources: at least one other view.
         planes: what `first_planes` gave.
         inverse: inverse depth that `first_planes` gave for each source.
+        device: where to work.
         seed: of the random numbers.
         progress: asked now and then whether to stop.
 
     Returns:
         [h, w, 3] planes, and their cost [h, w].
     """
-    match = Match.of(view, sources, inverse, GEOMETRIC)
+    match = device.matching(Match.of(view, sources, inverse, GEOMETRIC))
     least, most = match.limits()
     planes = planes.copy()
     step = float(most - least) / FEWEST_PLANES * 0.1
@@ -226,7 +271,7 @@ def second_planes(
     return sharpened(match, planes), cost
 
 
-def sharpened(match: Match, planes: Planes) -> Planes:
+def sharpened(match: Matching, planes: Planes) -> Planes:
     """Planes [h, w, 3] with edges where the photo has them, not half a patch beside."""
     inverse = np.ascontiguousarray(planes[..., 0])
     near, far = cv2.dilate(inverse, BESIDE), cv2.erode(inverse, BESIDE)
