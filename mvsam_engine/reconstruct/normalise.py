@@ -76,10 +76,10 @@ def camera_up(cameras: tuple[Camera, ...]) -> CameraUp:
         tilt = np.degrees(np.arcsin(np.clip(np.abs(sideways @ up), 0.0, 1.0)))
         weights = 1.0 / (1.0 + (tilt / HELD_DEGREES) ** 2)
     level = float(np.median(tilt)) < LEVEL_DEGREES
-    # The error of a fitted plane: the tilt (at least a degree) over the spread of the axes
-    # (second eigenvalue) in their narrow direction.
-    noise = max(1.0, float(np.median(tilt)))
-    error = noise / np.sqrt(max(float(values[1]), 1e-12))
+    # The error of a fitted plane: the usual tilt (at least a degree) over the spread of the axes
+    # (the other eigenvalues), about both horizontal directions.
+    noise = max(1.0, 1.4826 * float(np.median(tilt)))
+    error = noise * np.sqrt((1.0 / np.maximum(values[1:], 1e-12)).sum())
     # Both ways of asking must roughly say the same: otherwise many photos lie on their side.
     trusted = len(cameras) >= 3 and level and error < TRUSTED_DEGREES and up @ mean_up > 0.5
     return CameraUp(up, float(error), True) if trusted else CameraUp(mean_up, 90.0, False)
