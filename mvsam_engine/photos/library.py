@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mvsam_engine.capture import Capture, Photo
 from mvsam_engine.errors import PhotoError, UsageError
-from mvsam_engine.photos.find import find_photos
-from mvsam_engine.photos.frames import add_video
+from mvsam_engine.photos.find import Source, find_photos
 from mvsam_engine.photos.intake import Intake
 from mvsam_engine.photos.masking import add_masks
 from mvsam_engine.photos.masks import find_masks
@@ -70,11 +69,7 @@ def add_photos(
     with capture.transaction() as transaction:
         intake = Intake(before, transaction, progress)
         intake.add_stills([source for source in found if not source.is_video])
-        for video in (source for source in found if source.is_video):
-            try:
-                add_video(intake, video, options.every)
-            except PhotoError as error:
-                progress.warn(error.code, error.message, error.remedy)
+        _add_videos(intake, [source for source in found if source.is_video], options.every)
         if not intake.photos:
             raise PhotoError(
                 "photo.none",
@@ -86,3 +81,16 @@ def add_photos(
         if tuple(intake.photos) != before:
             capture.put_photos(tuple(intake.photos), transaction)
     return tuple(intake.photos)
+
+
+def _add_videos(intake: Intake, videos: Sequence[Source], every: int | None) -> None:
+    """Add the frames of videos; one that cannot be read is named and left out."""
+    if not videos:
+        return
+    from mvsam_engine.photos.frames import add_video  # FFmpeg: photos alone do not wait for it
+
+    for video in videos:
+        try:
+            add_video(intake, video, every)
+        except PhotoError as error:
+            intake.progress.warn(error.code, error.message, error.remedy)
