@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from rich.table import Table
@@ -64,7 +64,7 @@ def geometry(terminal: Terminal, asked: Asked, plan: Plan) -> None:
         for folder in folders
         for count in parse_counts(asked.photos)
     ]
-    plan = Plan(methods, seeds, plan.preset, plan.max_size, plan.limit_s, plan.keep)
+    plan = replace(plan, methods=methods, seeds=seeds)
     outcomes = list(old)
     with terminal.progress() as progress:
 

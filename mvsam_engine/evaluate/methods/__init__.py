@@ -10,9 +10,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 OURS = "mvsam"
 
@@ -108,7 +107,6 @@ class Job:
     max_size: int | None = None
     depth_size: int = 512
     variant: str = ""
-    extra: dict[str, Any] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         """Write the job file."""

@@ -27,7 +27,6 @@ def run(job: Job) -> Result:
     settings = {"quality": QUALITY, "seed": job.seed}
     version = f"pixelmap-multiview {pmv.__version__}"
     photos, focal = pmv.load_photos(files)
-    seconds: dict[str, float] = {}
     try:
         model = pmv.reconstruct(photos, quality=QUALITY, focal_35mm=focal, seed=job.seed)
     except (pmv.ReconstructionError, pmv.InvalidInputError) as error:
@@ -46,7 +45,6 @@ def run(job: Job) -> Result:
         write_depth(Path(job.out), view, mesh_depth(mesh, matrix, model.intrinsics, size, scale))
     return Result(
         cameras=cameras,
-        stages_s=seconds,
         version=version,
         settings=settings | {"triangles": len(model.triangles)},
     )
