@@ -44,7 +44,11 @@ def handle(event: Event, undo_step: bool) -> None:
         if job is not None:
             job.stage, job.done, job.total = event.stage, event.done, event.total
     elif isinstance(event, WarningNote):
-        state.tell(f"{event.message} {event.remedy}".strip(), "WARNING", event.code)
+        text = f"{event.message} {event.remedy}".strip()
+        state.tell(text, "WARNING", event.code)
+        job = state.jobs.get(event.request)
+        if job is not None and event.code.startswith("place."):
+            job.standing = text
     elif isinstance(event, ViewAnsweredNote):
         _first_answer(event)
     elif isinstance(event, Finished):
@@ -111,6 +115,8 @@ def _reconstructed(job: Job, result: ReconstructResult, undo_step: bool) -> None
     text = f"{len(result.views)} of {count} photos placed in {result.seconds:.0f} s."
     if not world.is_untouched(parent_empty(scene)):
         text += " The parent stands as you put it by hand."
+    elif job.standing:
+        text += f" {job.standing}"
     if result.unplaced:
         view, reason = result.unplaced[0]
         session().tell(f"{text} {view}: {reason}", "WARNING")

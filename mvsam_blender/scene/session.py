@@ -65,6 +65,7 @@ class Job:
         stage: what the engine is at.
         done: finished units of the stage.
         total: units of the stage, 0 when not known.
+        standing: what became of the placement meanwhile, to be told at the end.
     """
 
     kind: JobKind
@@ -76,6 +77,7 @@ class Job:
     stage: str = ""
     done: int = 0
     total: int = 0
+    standing: str = ""
 
     @property
     def title(self) -> str:

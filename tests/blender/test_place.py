@@ -332,3 +332,19 @@ def test_without_an_engine_nothing_moves_and_the_remedy_is_told(addon, opened):
     with pytest.raises(RuntimeError, match="preferences"):
         bpy.ops.mvsam.set_upright()
     assert matrix() == pytest.approx(np.eye(4))
+
+
+def test_what_became_of_the_placement_is_told_when_photos_are_reconstructed_again(addon, opened):
+    """The engine's note comes before the result; the sentence at the end still has it."""
+    from mvsam_engine.protocol import WarningNote
+
+    answers, state = addon("scene.answers"), addon("scene.session")
+    finished = addon("core.events").Finished
+    session = state.session()
+    result = {"views": ["v00"], "unplaced": [], "seconds": 1.0}
+    for request, code, told in ((71, "place.carried", True), (72, "photo.other", False)):
+        session.jobs[request] = state.Job("reconstruct", str(opened.root))
+        answers.handle(WarningNote(request, code, "The placement was kept."), undo_step=False)
+        answers.handle(finished(request, "reconstruct", result), undo_step=False)
+        assert ("The placement was kept." in session.message.text) == told
+        assert "1 of 1 photos placed" in session.message.text
