@@ -65,7 +65,7 @@ class Check:
             save_facts(facts, self._folder)
         verdict = self._judge()
         verdict.save(self._folder)
-        if self._job.triangulate and verdict.fits:
+        if self._job.triangulate and verdict.fits and verdict.asked >= 2:
             wrong = set(verdict.contradicting)
             use = [
                 i

@@ -173,8 +173,8 @@ def contradicting(fit: PairFit, count: int) -> list[int]:
     """Cameras that their matches contradict.
 
     Cameras are tied together by the pairs that fit. The largest group is right; a camera outside
-    it is wrong when its matches with the group do not fit, or when it fits nobody at all. Cameras
-    that no match says anything about are not accused.
+    it is wrong when its matches with the group do not fit, when that is so of half of its own
+    group, or when it fits nobody at all. Cameras that no match says anything about are not accused.
     """
     telling = fit.matches >= LEAST_MATCHES
     good = telling & (fit.fitting >= GOOD_PAIR * fit.matches)
@@ -187,7 +187,8 @@ def contradicting(fit: PairFit, count: int) -> list[int]:
             alone = sizes[group[one]] == 1
             if alone or (group[one] != largest and group[other] == largest):
                 accused.add(one)
-    return sorted(accused)
+    blame = np.bincount(group[sorted(accused)], minlength=count) if accused else np.zeros(count)
+    return [i for i in range(count) if i in accused or 2 * blame[group[i]] >= sizes[group[i]]]
 
 
 def _groups(edges: NDArray[np.int64], count: int) -> NDArray[np.int64]:

@@ -42,11 +42,13 @@ class MeshView:
 
     Attributes:
         view: its name.
+        known: number of pixels that got a point.
         hit: share of its used pixels whose rays meet the mesh.
         supported: how far the photos confirm the mesh.
     """
 
     view: str
+    known: int
     hit: float
     supported: Support
 
@@ -85,7 +87,8 @@ def pointmaps_from_mesh(
         supported = support(found)
         pointmap, hit = _pointmap(surface, camera, views[index].view, found, supported)
         put(pointmap)
-        done.append(MeshView(camera.view, hit, supported))
+        known = int(np.isfinite(pointmap.points[..., 0]).sum())
+        done.append(MeshView(camera.view, known, hit, supported))
         progress.step()
     return done
 

@@ -24,6 +24,7 @@ from mvsam_engine.reconstruct.posed.surface_views import sample_surface
 
 if TYPE_CHECKING:
     from mvsam_engine.reconstruct.classical.dense import ReadPhoto
+    from mvsam_engine.reconstruct.posed.from_mesh import MeshView
 
 # Share of the rays that must meet the mesh before anything else is tried.
 LEAST_HIT = 0.01
@@ -31,8 +32,8 @@ LEAST_HIT = 0.01
 # against the photos' own points. Meshes that lay elsewhere reached 0.00 to 0.06, one whose depth
 # is off by 1.5 % in the median 0.21, the true one 0.83.
 LEAST_CONFIRMED, WELL_CONFIRMED = 0.12, 0.4
-# Pixels that make this share worth anything.
-LEAST_ASKED = 2000
+# Share of the pixels with a point that must be asked for this share to be worth anything.
+LEAST_ASKED = 0.03
 # Observations of points that tell where a mesh lies.
 LEAST_SEEN = 60
 
@@ -112,13 +113,13 @@ def depth_from_mesh(
     from mvsam_engine.reconstruct.posed.from_mesh import pointmaps_from_mesh
 
     views = pointmaps_from_mesh(surface, samples, read_photo, options, progress, put)
-    asked = sum(view.supported.asked for view in views)
-    confirmed = sum(view.supported.confirmed for view in views) / max(asked, 1)
-    if asked >= LEAST_ASKED and confirmed < LEAST_CONFIRMED:
+    confirmed = _confirmed(views)
+    if len(views) > 1 and (confirmed is None or confirmed < LEAST_CONFIRMED):
+        # Photos that cannot be compared along the mesh are as suspicious as photos that differ.
         frame = _photos_say(capture, given, surface, options, progress)
         if frame is not None and not frame.in_place:
             raise reasons.mesh_elsewhere(frame)
-    if asked >= LEAST_ASKED and confirmed < WELL_CONFIRMED:
+    if confirmed is not None and confirmed < WELL_CONFIRMED:
         progress.warn("mesh.doubted", *reasons.told(reasons.MESH_DOUBTED, confirmed))
     empty = tuple(view.view for view in views if view.hit == 0)
     if empty:
@@ -129,9 +130,17 @@ def depth_from_mesh(
     return MeshDepth(
         faces=len(mesh.faces),
         hit=float(np.mean([view.hit for view in views])),
-        confirmed=confirmed if asked >= LEAST_ASKED else None,
+        confirmed=confirmed,
         empty=empty,
     )
+
+
+def _confirmed(views: list[MeshView]) -> float | None:
+    """Share of the textured pixels that the photos confirm; None when too few were asked."""
+    asked = sum(view.supported.asked for view in views)
+    if asked < LEAST_ASKED * sum(view.known for view in views):
+        return None
+    return sum(view.supported.confirmed for view in views) / max(asked, 1)
 
 
 def _photos_say(

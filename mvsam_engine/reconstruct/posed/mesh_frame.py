@@ -17,12 +17,12 @@ from mvsam_engine.reconstruct.classical.sparse import SparseModel
 from mvsam_engine.reconstruct.posed.diagnosis import signed_permutations
 from mvsam_engine.reconstruct.posed.raycast import Surface
 
-# A point lies on the mesh when its ray meets it within this share of the distance.
-ON_MESH = 0.02
+# A point lies on the mesh, and near it, when its ray meets it within these shares of the distance.
+ON_MESH, NEAR_MESH = 0.02, 0.1
 MOST_RAYS = 1500
-# Share of the points that a mesh in the right place reaches, and that a correction must reach.
-IN_PLACE = 0.3
-EXPLAINED = 0.5
+# Share of the points on a mesh in the right place, near one that is only inexact, and on one that a
+# correction brings there.
+IN_PLACE, ROUGHLY_IN_PLACE, EXPLAINED = 0.3, 0.6, 0.5
 # Units that programs mix up: metres, millimetres, centimetres, inches, feet.
 UNITS = (1.0, 1000.0, 0.001, 100.0, 0.01, 10.0, 0.1, 39.3701, 0.0254, 3.28084, 0.3048)
 
@@ -34,19 +34,21 @@ class MeshFrame:
     Attributes:
         points: rays that were asked.
         share: of them that meet the mesh at their point.
+        near: of them that meet it roughly there.
         correction: what would bring it in place, as a clause for people; "" when nothing does.
         corrected: share once corrected.
     """
 
     points: int
     share: float
+    near: float
     correction: str = ""
     corrected: float = 0.0
 
     @property
     def in_place(self) -> bool:
         """Whether the mesh lies where the photos say."""
-        return self.share >= IN_PLACE
+        return self.share >= IN_PLACE or self.near >= ROUGHLY_IN_PLACE
 
 
 def mesh_frame(surface: Surface, model: SparseModel) -> MeshFrame:
@@ -60,16 +62,17 @@ def mesh_frame(surface: Surface, model: SparseModel) -> MeshFrame:
     centers = np.array([camera.center for camera in model.cameras])[model.seen_by[chosen]]
     rays = model.points[model.seen_point[chosen]] - centers
     if not len(rays):
-        return MeshFrame(0, 0.0)
+        return MeshFrame(0, 0.0, 0.0)
     share = _share(surface, centers, rays, np.eye(3))
-    if share >= IN_PLACE:
-        return MeshFrame(len(rays), share)
-    best = MeshFrame(len(rays), share)
+    near = _share(surface, centers, rays, np.eye(3), NEAR_MESH)
+    best = MeshFrame(len(rays), share, near)
+    if best.in_place:
+        return best
     for unit in UNITS:
         for axes in signed_permutations():
             reached = _share(surface, centers, rays, unit * axes)
             if reached >= EXPLAINED and reached > best.corrected + 0.02:
-                best = MeshFrame(len(rays), share, _correction(axes, unit), reached)
+                best = MeshFrame(len(rays), share, near, _correction(axes, unit), reached)
     return best
 
 
@@ -78,11 +81,12 @@ def _share(
     origins: NDArray[np.float64],
     rays: NDArray[np.float64],
     change: NDArray[np.float64],
+    tolerance: float = ON_MESH,
 ) -> float:
     """Share of the rays that meet the mesh, changed by a scaled rotation [3, 3], at their ends."""
     back = np.linalg.inv(change)
     found = surface.cast(origins @ back.T, rays @ back.T)
-    return float((found.hit & (np.abs(found.distance - 1.0) < ON_MESH)).mean())
+    return float((found.hit & (np.abs(found.distance - 1.0) < tolerance)).mean())
 
 
 def _correction(axes: NDArray[np.float64], unit: float) -> str:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 # Points that every camera must have seen for the file's own points to be enough.
 ENOUGH_POINTS = 40
+# Cameras that lie closer than this, as a share of their coordinates, differ by rounding only.
+SAME_PLACE = 1e-9
 # Points that a view needs to be measured: its depth range and its neighbours come from them.
 LEAST_POINTS = 8
 # Matches that a spot check needs to say anything.
@@ -80,7 +82,7 @@ def measure_depth(
     if len(given.cameras) < 2:
         raise reasons.one_camera(len(capture.photos()))
     centers = np.array([camera.center for camera in given.cameras])
-    if not np.ptp(centers, axis=0).any():
+    if np.ptp(centers, axis=0).max() <= SAME_PLACE * max(1.0, float(np.abs(centers).max())):
         raise reasons.same_place(len(centers))
     warm_up = WarmUp()
     model, left_out, verdict = _points(capture, given, options, progress)

@@ -12,6 +12,8 @@ from mvsam_engine.errors import ReconstructionError, UsageError
 from mvsam_engine.reconstruct.posed.check_job import Verdict
 from mvsam_engine.reconstruct.posed.mesh_frame import MeshFrame
 
+# Share within four times the tolerance from which cameras are called inexact rather than wrong.
+NEAR = 0.9
 WITHOUT_CAMERAS = (
     "Reconstruct without --cameras: the photos are then placed anew. Or check that the camera "
     "file belongs to these photos."
@@ -68,13 +70,14 @@ def contradicted(verdict: Verdict) -> ReconstructionError:
             f"this is so: {verdict.mistake}.",
             verdict.remedy,
         )
-    if verdict.near >= 0.75:
+    if verdict.near >= NEAR:
         return ReconstructionError(
             "cameras.inexact",
             f"{numbers} exactly; {_percent(verdict.near)} fit within four times the tolerance "
             "(0.5 % of the photo's long side): the cameras are about right, but not exact enough "
             "to measure depth.",
-            "Refine them in the program that made them, or reconstruct without --cameras.",
+            "Refine them in the program that made them, or reconstruct without --cameras. Photos "
+            "taken close together whose names were mixed up look like this too.",
         )
     return ReconstructionError(
         "cameras.contradict",
