@@ -118,7 +118,8 @@ class AlikedMatcher(LearnedMatcher):
 
     def __init__(self) -> None:
         self._detector = ALIKED("aliked-n16", max_num_keypoints=MOST_KEYPOINTS).eval()
-        self._detector.load_state_dict(_state("aliked-n16"))
+        grid = {"dkd.hw_grid": self._detector.state_dict()["dkd.hw_grid"]}  # not in the file
+        self._detector.load_state_dict(_state("aliked-n16") | grid)
         self._matcher = _lightglue(_state("aliked-lightglue"), input_dim=128)
 
     @torch.inference_mode()
