@@ -19,12 +19,20 @@ import pycolmap
 from numpy.typing import NDArray
 
 from mvsam_engine.capture.conventions import fit_size
-from mvsam_engine.photos import read_rgb
+from mvsam_engine.photos import read_rgb, read_used
+from mvsam_engine.reconstruct.classical.evidence import Look, make_look
 from mvsam_engine.reconstruct.classical.sfm_job import JobPhoto, PhotoFacts
 from mvsam_engine.reconstruct.images import shrink
 
 # Without EXIF a focal length of 1.2 long sides is assumed (30 deg to each side: a phone's lens).
 DEFAULT_FOCAL_FACTOR = 1.2
+# Of more features than this only the largest are kept: on textured photos twice as many cost twice
+# the time and place no photo better (0.0066 degrees with 2500, 0.0074 with all 5600).
+MOST_FEATURES = 4000
+# Least contrast of a feature in OpenCV's unit, which is that of a whole octave.
+CONTRAST = 0.02
+# Features this close, in pixels, to what is masked out describe its outline, not the things.
+MASK_MARGIN = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,11 +43,13 @@ class PhotoFeatures:
         keypoints: [n, 2] float32 positions in the shrunk photo.
         descriptors: pycolmap's own descriptors, [n, 128] uint8 inside.
         order: [n] indices of the features from the largest scale to the smallest.
+        look: a small picture of the photo, to see later whether two photos look alike.
     """
 
     keypoints: NDArray[np.float32]
     descriptors: pycolmap.FeatureDescriptors
     order: NDArray[np.int64]
+    look: Look | None = None
 
 
 def shrink_factor(photo: JobPhoto, size: int) -> float:
@@ -50,26 +60,45 @@ def shrink_factor(photo: JobPhoto, size: int) -> float:
 def detect(photo: JobPhoto, size: int) -> PhotoFeatures:
     """Find SIFT features in a photo shrunk to `size` pixels on its long side.
 
+    OpenCV's SIFT finds 9 in 10 of the features of pycolmap's in a third of the time, and the
+    cameras come out alike. Descriptors are RootSIFT (Arandjelovic and Zisserman 2012), as pycolmap
+    writes them: L1 root, times 512, in bytes.
+
     Raises:
-        PhotoError: the photo cannot be read.
+        PhotoError: the photo or its mask cannot be read.
     """
     image = read_rgb(Path(photo.path), at_least=size)
     width, height = fit_size(photo.width, photo.height, size)
     gray = cv2.cvtColor(shrink(image, width, height), cv2.COLOR_RGB2GRAY)
-    options = pycolmap.FeatureExtractionOptions()
-    options.num_threads = 1
-    extractor = pycolmap.FeatureExtractor.create(options, pycolmap.Device.cpu)
-    found, descriptors = extractor.extract(pycolmap.Bitmap.from_array(gray))
-    # Columns: x, y, and the 2x2 shape whose columns' length is the scale.
-    shapes = pycolmap.keypoints_to_matrix(found) if len(found) else np.zeros((0, 6))
-    scale = np.hypot(shapes[:, 2], shapes[:, -2])
+    sift = cv2.SIFT_create(contrastThreshold=CONTRAST, enable_precise_upscale=True)
+    keypoints, found = sift.detectAndCompute(gray, _used(photo, width, height))
+    positions = np.array([k.pt for k in keypoints], np.float64).reshape(-1, 2)
+    order = np.argsort([-k.size for k in keypoints], kind="stable")[:MOST_FEATURES]
+    descriptors = np.zeros((0, 128), np.float32) if found is None else found[order]
+    root = np.sqrt(descriptors / np.maximum(descriptors.sum(axis=1, keepdims=True), 1e-9))
     factor = shrink_factor(photo, size)
     whole = np.array([photo.width * factor / width, photo.height * factor / height])
     return PhotoFeatures(
-        keypoints=(shapes[:, :2] * whole).astype(np.float32),
-        descriptors=descriptors,
-        order=np.argsort(-scale, kind="stable"),
+        # OpenCV's centre of the first pixel is (0, 0).
+        keypoints=((positions[order] + 0.5) * whole).astype(np.float32),
+        descriptors=pycolmap.FeatureDescriptors(
+            pycolmap.FeatureExtractorType.SIFT,
+            np.clip(np.round(512.0 * root), 0, 255).astype(np.uint8),
+        ),
+        order=np.arange(len(order)),
+        look=make_look(gray, photo.width),
     )
+
+
+def _used(photo: JobPhoto, width: int, height: int) -> NDArray[np.uint8] | None:
+    """Where features may lie in the shrunk photo (255), None for everywhere."""
+    if not photo.mask:
+        return None
+    used = read_used(Path(photo.mask), photo.width, photo.height).astype(np.uint8) * 255
+    small = cv2.resize(used, (width, height), interpolation=cv2.INTER_AREA)
+    around = np.ones((2 * MASK_MARGIN + 1,) * 2, np.uint8)
+    whole = (small == 255).astype(np.uint8) * 255
+    return cv2.erode(whole, around, borderType=cv2.BORDER_REPLICATE).astype(np.uint8)
 
 
 def detect_all(

@@ -31,7 +31,12 @@ def map_global(database: Path, output: Path, seed: int) -> list[pycolmap.Reconst
 
 
 def map_incremental(
-    database: Path, output: Path, seed: int, angle: float, photos: int
+    database: Path,
+    output: Path,
+    seed: int,
+    angle: float,
+    photos: int,
+    start: pycolmap.Reconstruction | None = None,
 ) -> list[pycolmap.Reconstruction]:
     """One camera after the other, with settings that also start from few or close photos.
 
@@ -41,6 +46,7 @@ def map_incremental(
         seed: of the random numbers.
         angle: least triangulation angle in degrees of the pair it starts from.
         photos: how many there are in all.
+        start: a model of some of them to continue from; photos then join with fewer matches.
     """
     options = pycolmap.IncrementalPipelineOptions()
     options.random_seed = seed
@@ -64,7 +70,16 @@ def map_incremental(
     mapper.filter_min_tri_angle = 0.5
     mapper.min_focal_length_ratio, mapper.max_focal_length_ratio = FOCAL_BOUNDS
     output.mkdir(exist_ok=True)
-    return list(pycolmap.incremental_mapping(database, output, output, options).values())
+    beginning = ""
+    if start is not None:
+        mapper.abs_pose_min_num_inliers = 10
+        mapper.abs_pose_min_inlier_ratio = 0.1
+        options.multiple_models = False
+        beginning = str(output / "start")
+        Path(beginning).mkdir(exist_ok=True)
+        start.write(beginning)
+    models = pycolmap.incremental_mapping(database, output, output, options, beginning)
+    return list(models.values())
 
 
 def to_sparse(model: pycolmap.Reconstruction, job: SfmJob, method: str) -> SparseModel:

@@ -37,6 +37,23 @@ def reason(photo: Photo, facts: PhotoFacts | None) -> str:
             "It shows nothing that another photo shows. "
             "Add photos from viewpoints between it and the others."
         )
+    return _why_not_placed(facts)
+
+
+def _why_not_placed(facts: PhotoFacts) -> str:
+    """The reason for a photo that does show something that others show."""
+    if facts.scene:
+        return (
+            f"It shows another scene: it fits together with {_names(facts.scene)}, and none of "
+            "them with the placed photos. Reconstruct those photos in a capture of their own, or "
+            "add photos that show both scenes."
+        )
+    if facts.doubted:
+        return (
+            "The other photos do not confirm the place where it seems to have been taken "
+            "(repeated patterns and photos too far apart do this). Add photos from viewpoints "
+            "between it and the others."
+        )
     if facts.agreement is not None:
         return (
             "Its place contradicts the other photos in depth, so it is probably wrong (repeated "
@@ -48,6 +65,12 @@ def reason(photo: Photo, facts: PhotoFacts | None) -> str:
     )
 
 
+def _names(views: tuple[str, ...], most: int = 3) -> str:
+    """A list for people: ``a, b and 4 more``."""
+    shown = ", ".join(views[:most])
+    return shown if len(views) <= most else f"{shown} and {len(views) - most} more"
+
+
 def too_few_photos(count: int) -> ReconstructionError:
     """No photo, or a single one."""
     if count == 0:
@@ -56,8 +79,11 @@ def too_few_photos(count: int) -> ReconstructionError:
         )
     return ReconstructionError(
         "reconstruct.single",
-        "One photo alone does not show depth.",
-        "Add at least one more photo of the same things, taken from a step to the side.",
+        "One photo alone does not show depth to a method that measures it.",
+        "Add at least one more photo of the same things, taken from a step to the side. Only a "
+        "trained geometry model (such as DUSt3R, VGGT or Depth Anything 3) can guess depth from "
+        "one photo; `mvsam reconstruct --help` lists under --geometry which methods are "
+        "installed here.",
     )
 
 
@@ -85,6 +111,15 @@ def no_model(facts: dict[str, PhotoFacts]) -> ReconstructionError:
         return ReconstructionError(
             "reconstruct.overlap",
             f"{lonely} of {len(facts)} photos show nothing that another photo shows.",
+            TAKE_BETTER,
+        )
+    doubted = sum(fact.doubted for fact in facts.values())
+    if doubted > len(facts) / 2:
+        return ReconstructionError(
+            "reconstruct.doubtful",
+            "The photos look alike in places, but they confirm no arrangement of cameras: what "
+            "one of them shows is not where another one should show it (repeated patterns, and "
+            "photos too far apart, do this).",
             TAKE_BETTER,
         )
     return ReconstructionError(

@@ -25,11 +25,7 @@ from mvsam_engine.reconstruct.classical.reasons import (
 from mvsam_engine.reconstruct.classical.sfm import run_sfm
 from mvsam_engine.reconstruct.classical.sfm_job import JobPhoto, PhotoFacts, SfmJob
 from mvsam_engine.reconstruct.classical.sparse import SparseModel
-from mvsam_engine.reconstruct.classical.support import (
-    LEAST_ANGLE,
-    drop_unsupported,
-    viewing_angle,
-)
+from mvsam_engine.reconstruct.classical.support import LEAST_ANGLE, viewing_angle
 from mvsam_engine.reconstruct.classical.warmup import WarmUp
 from mvsam_engine.reconstruct.normalise import WorldChange, world_change
 
@@ -111,6 +107,7 @@ def _place(
                     height=photo.height,
                     focal=photo.focal,
                     camera_model=photo.camera_model,
+                    mask="" if (mask := capture.photo_mask_path(photo)) is None else str(mask),
                 )
                 for photo in usable
             ),
@@ -119,7 +116,7 @@ def _place(
             seed=options.seed,
         )
         model, facts = run_sfm(job, progress)
-    if model is None or len((model := drop_unsupported(model)).cameras) < 2:
+    if model is None:
         raise no_model(facts)
     if viewing_angle(model) < LEAST_ANGLE:
         raise no_parallax()

@@ -23,6 +23,7 @@ class JobPhoto:
         height: of the upright photo, pixels.
         focal: focal length from EXIF in pixels of the upright photo, None when unknown.
         camera_model: maker and model, "" when unknown.
+        mask: 8-bit image of the upright photo's size, 255 = used; "" when all of it is used.
     """
 
     view: str
@@ -31,6 +32,7 @@ class JobPhoto:
     height: int
     focal: float | None
     camera_model: str
+    mask: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,9 @@ class PhotoFacts:
         features: number of SIFT features; -1 when the photo could not be read.
         matches: verified matches with the photo that fits best.
         error: why the photo could not be read, "" otherwise.
+        doubted: whether it had a place that the other photos did not confirm.
+        scene: names of the other photos that it fits together with, when those are not the
+            placed ones: photos of another scene.
         agreement: share of its pixels whose depth other photos confirm, None when it was not
             placed.
     """
@@ -80,6 +85,8 @@ class PhotoFacts:
     features: int = 0
     matches: int = 0
     error: str = ""
+    doubted: bool = False
+    scene: tuple[str, ...] = ()
     agreement: float | None = None
 
 
@@ -92,7 +99,7 @@ def save_facts(facts: list[PhotoFacts], folder: Path) -> None:
 def load_facts(folder: Path) -> dict[str, PhotoFacts]:
     """Read ``facts.json``: view to its facts."""
     data = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-    return {item["view"]: PhotoFacts(**item) for item in data}
+    return {item["view"]: PhotoFacts(**{**item, "scene": tuple(item["scene"])}) for item in data}
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,61 +16,15 @@ from typing import TextIO
 
 import pycolmap
 
+from mvsam_engine.reconstruct.classical.evidence import Look
 from mvsam_engine.reconstruct.classical.features import detect_all, write_database
-from mvsam_engine.reconstruct.classical.mapping import map_global, map_incremental, to_sparse
-from mvsam_engine.reconstruct.classical.matching import (
-    count_matches,
-    match_pairs,
-    note_matches,
-    verify,
-)
-from mvsam_engine.reconstruct.classical.reasons import FEW_MATCHES
+from mvsam_engine.reconstruct.classical.matching import count_matches, match_pairs
+from mvsam_engine.reconstruct.classical.placing import ATTEMPTS, Placer, finish
 from mvsam_engine.reconstruct.classical.retrieval import closing_pairs, select_pairs
 from mvsam_engine.reconstruct.classical.sfm_job import PhotoFacts, Said, SfmJob, save_facts
 from mvsam_engine.reconstruct.classical.sparse import SparseModel, save_model
-from mvsam_engine.reconstruct.classical.support import (
-    Quality,
-    drop_unsupported,
-    quality,
-)
-
-# So many random seeds are tried and the best model is kept. With more than a few photos the
-# first model that places all of them is as good.
-SEEDS = 3
-FEW_PHOTOS = 12
-# Share of full support below which the incremental mapper is tried too.
-WELL_SUPPORTED = 0.9
-# Least angle in degrees of the starting pair: usual photos, then photos side by side.
-START_ANGLES = (8.0, 2.0)
 
 Say = Callable[[Said], None]
-
-
-class _Best:
-    """Keeps the best-supported model among those offered."""
-
-    def __init__(self, job: SfmJob) -> None:
-        self._job = job
-        self.model: SparseModel | None = None
-        self.quality = Quality(0.0, 0)
-
-    @property
-    def placed(self) -> int:
-        """How many photos the best model places with enough support."""
-        return 0 if self.model is None else len(drop_unsupported(self.model).cameras)
-
-    def offer(self, models: list[pycolmap.Reconstruction], method: str) -> None:
-        """Compare each of `models` with the best so far."""
-        for found in models:
-            model = to_sparse(found, self._job, method)
-            reached = quality(model)
-            if self.model is None or reached.beats(self.quality):
-                self.model, self.quality = model, reached
-
-
-def connected(facts: list[PhotoFacts]) -> int:
-    """How many photos show something that another photo shows, so could be placed."""
-    return sum(fact.matches >= FEW_MATCHES for fact in facts)
 
 
 def run(job: SfmJob, say: Say) -> None:
@@ -91,39 +45,24 @@ def run(job: SfmJob, say: Say) -> None:
     if more := closing_pairs(pairs, count_matches(matched), len(names)):
         say(Said(stage="Matching again", total=len(more)))
         match_pairs(matched, names, more, lambda count: say(Said(step=count)))
+    views = [photo.view for photo in job.photos]
+    looks = {v: f.look for v, f in zip(views, features, strict=True) if f and f.look}
     del features
     if pairs:
-        say(Said(stage="Cameras", total=SEEDS + 1))
-        model = _map(job, matched, facts, lambda: say(Said(step=1)))
+        model = _place(job, matched, looks, facts, say)
         save_facts(facts, folder)
         if model is not None:
             save_model(model, folder)
 
 
-def _map(
-    job: SfmJob, matched: Path, facts: list[PhotoFacts], step: Callable[[], None]
+def _place(
+    job: SfmJob, matched: Path, looks: dict[str, Look], facts: list[PhotoFacts], say: Say
 ) -> SparseModel | None:
-    """The best-supported model of a matched database; completes `facts`."""
-    folder, count = Path(job.folder), len(job.photos)
-    best = _Best(job)
-    for number in range(SEEDS):
-        placed_all = number > 0 and best.placed >= connected(facts)
-        if count <= FEW_PHOTOS or not placed_all:
-            seed = job.seed + number
-            verified = folder / f"verified{number}.db"
-            verify(matched, verified, seed)
-            note_matches(verified, facts)
-            if count > 2:
-                found = map_global(verified, folder / f"global{number}", seed)
-                best.offer(found, f"global, seed {seed}")
-        step()
-    for angle in START_ANGLES:
-        if best.quality.support < WELL_SUPPORTED * connected(facts):
-            output = folder / f"incremental{angle:.0f}"
-            found = map_incremental(folder / "verified0.db", output, job.seed, angle, count)
-            best.offer(found, f"incremental, {angle:.0f} degrees")
-    step()
-    return best.model
+    """The best model of a matched database that its photos confirm; completes `facts`."""
+    say(Said(stage="Cameras", total=ATTEMPTS))
+    placer = Placer(job, matched, looks, facts)
+    placer.run(lambda: say(Said(step=1)))
+    return finish(placer, facts)
 
 
 def _exit_with_parent() -> None:
