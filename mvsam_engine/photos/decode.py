@@ -287,6 +287,6 @@ def _told(name: str) -> Generator[None]:
     except Exception as error:  # decoders raise anything on damaged data, all meaning the same
         raise PhotoError(
             "photo.damaged",
-            f"{name} is damaged or cut short: {error}.",
+            f"{name} is damaged or cut short: {exif_tags.printable(str(error)).rstrip('. ')}.",
             "Copy it again from the camera, or remove it.",
         ) from error

@@ -16,6 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import TiffImagePlugin
 
+# What OpenCV prints about damaged files is for programmers; people get a sentence.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
 _PNG = b"\x89PNG\r\n\x1a\n"
 _TIFF = (b"II*\x00", b"MM\x00*")
 # TIFF 6.0 tags.

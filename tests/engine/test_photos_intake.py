@@ -12,7 +12,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from photo_files import HEIGHT, STORED, WIDTH, Collecting, brought_in, exif_with, picture, saved
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from photo_files import (
+    HEIGHT,
+    STORED,
+    WIDTH,
+    Collecting,
+    brought_in,
+    exif_with,
+    picture,
+    saved,
+    tiff_bytes,
+)
 from PIL import Image
 
 from mvsam_engine.capture import Capture
@@ -177,6 +189,45 @@ def test_a_program_for_a_printer_is_not_run(tmp_path):
         (tmp_path / name).write_bytes(buffer.getvalue())
         with pytest.raises(PhotoError, match="is not a photo that can be read"):
             read_rgb(tmp_path / name)
+
+
+def encoded(kind, **options):
+    buffer = io.BytesIO()
+    picture().save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+SEEDS = {
+    "a.jpg": encoded("JPEG", exif=exif_with(6)),
+    "a.png": encoded("PNG"),
+    "a.heic": encoded("HEIF", exif=exif_with(6).tobytes()),
+    "a.webp": encoded("WEBP"),
+    "a.tif": encoded("TIFF"),
+    "deep.tif": tiff_bytes(np.asarray(picture()).astype(np.uint16) * 257, 6),
+    "float.tif": tiff_bytes(np.asarray(picture()).astype(np.float32), 3, True),
+}
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(list(SEEDS)),
+    st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), min_size=1, max_size=6),
+    st.floats(0.3, 1.0),
+)
+def test_damaged_bytes_give_a_photo_or_a_sentence(name, changes, share):
+    data = bytearray(SEEDS[name])
+    for at, value in changes:
+        data[at % len(data)] = value
+    if share < 0.6:
+        data = data[: int(len(data) * share / 0.6)]
+    try:
+        photo = read_photo(Path(name), bytes(data))
+    except PhotoError as error:
+        assert error.message.startswith(name)
+        assert error.message.endswith(".")
+        assert "\n" not in error.message
+    else:
+        assert Image.open(io.BytesIO(photo.data)).size == (photo.width, photo.height)
 
 
 def test_one_pixel_is_too_small(tmp_path):
