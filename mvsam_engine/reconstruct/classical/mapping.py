@@ -12,9 +12,7 @@ from mvsam_engine.capture.camera import Camera
 from mvsam_engine.reconstruct.classical.features import shrink_factor
 from mvsam_engine.reconstruct.classical.sfm_job import SfmJob
 from mvsam_engine.reconstruct.classical.sparse import SparseModel
-
-# Focal length in long sides of the photo that a lens of a real camera may have.
-FOCAL_BOUNDS = (0.4, 3.5)
+from mvsam_engine.reconstruct.classical.support import FOCAL_BOUNDS
 
 
 def map_global(database: Path, output: Path, seed: int) -> list[pycolmap.Reconstruction]:

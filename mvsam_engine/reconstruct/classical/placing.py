@@ -26,6 +26,7 @@ from mvsam_engine.reconstruct.classical.matching import (
 from mvsam_engine.reconstruct.classical.reasons import FEW_MATCHES
 from mvsam_engine.reconstruct.classical.sfm_job import PhotoFacts, SfmJob
 from mvsam_engine.reconstruct.classical.sparse import SparseModel
+from mvsam_engine.reconstruct.classical.support import plausible_focal
 from mvsam_engine.reconstruct.classical.view_graph import ViewGraph
 
 # Random seeds of the verification: it decides close calls, and with few photos those decide all.
@@ -169,6 +170,9 @@ class Placer:
         """What is left of a model when its photos are asked, mapped anew; None for nothing."""
         for _ in range(ROUNDS):
             model = to_sparse(found, self._job, method)
+            if not all(plausible_focal(camera) for camera in model.cameras):
+                self.doubted |= {camera.view for camera in model.cameras}
+                return None
             judgement = judge(model, self.graph, self._looks)
             self._denied.update(judgement.contradicted)
             kept = {camera.view for camera in judgement.model.cameras}

@@ -11,15 +11,19 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
 import pycolmap
 
+from mvsam_engine.reconstruct.classical import learned
 from mvsam_engine.reconstruct.classical.evidence import Look
 from mvsam_engine.reconstruct.classical.features import detect_all, write_database
+from mvsam_engine.reconstruct.classical.judge import contradict
 from mvsam_engine.reconstruct.classical.matching import count_matches, match_pairs
 from mvsam_engine.reconstruct.classical.placing import ATTEMPTS, Placer, finish
+from mvsam_engine.reconstruct.classical.reasons import FEW_FEATURES
 from mvsam_engine.reconstruct.classical.retrieval import closing_pairs, select_pairs
 from mvsam_engine.reconstruct.classical.sfm_job import PhotoFacts, Said, SfmJob, save_facts
 from mvsam_engine.reconstruct.classical.sparse import SparseModel, save_model
@@ -62,7 +66,53 @@ def _place(
     say(Said(stage="Cameras", total=ATTEMPTS))
     placer = Placer(job, matched, looks, facts)
     placer.run(lambda: say(Said(step=1)))
-    return finish(placer, facts)
+    model = finish(placer, facts)
+    lost = [i for i, fact in enumerate(facts) if _may_still_fit(fact, model)]
+    if lost and learned.available():
+        model = _second_try(job, matched, looks, facts, say, lost, model)
+    return model
+
+
+def _may_still_fit(fact: PhotoFacts, model: SparseModel | None) -> bool:
+    """Whether a photo was left out though there is something to be seen in it."""
+    placed = model is not None and any(fact.view == camera.view for camera in model.cameras)
+    return not placed and fact.features >= FEW_FEATURES and not fact.scene
+
+
+def _second_try(
+    job: SfmJob,
+    matched: Path,
+    looks: dict[str, Look],
+    facts: list[PhotoFacts],
+    say: Say,
+    lost: list[int],
+    model: SparseModel | None,
+) -> SparseModel | None:
+    """The model with learned features beside the others where that places more, else `model`."""
+    from mvsam_engine.reconstruct.classical.learned.second_try import write_second_database
+
+    target = matched.with_name("second.db")
+    found = write_second_database(
+        job,
+        matched,
+        target,
+        lost,
+        lambda stage, total: say(Said(stage=stage, total=total)),
+        lambda: say(Said(step=1)),
+    )
+    if found is None:
+        return model
+    say(Said(stage="Cameras again", total=ATTEMPTS))
+    again = [replace(fact, doubted=False, scene=()) for fact in facts]
+    placer = Placer(job, target, looks, again)
+    placer.run(lambda: say(Said(step=1)))
+    other = finish(placer, again)
+    if other is None or (
+        model is not None and (len(other.cameras) <= len(model.cameras) or contradict(model, other))
+    ):
+        return model
+    facts[:] = again
+    return replace(other, method=f"{other.method}, with {found.method}")
 
 
 def _exit_with_parent() -> None:

@@ -12,8 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mvsam_engine.capture.camera import Camera
 from mvsam_engine.reconstruct.classical.sparse import SparseModel
 
+# Focal length in long sides of the photo that a lens of a real camera may have, and how close to a
+# bound, as a factor, it counts as having run into it.
+FOCAL_BOUNDS = (0.4, 3.5)
+FOCAL_MARGIN = 1.02
 # A point of three or more photos counts one, a point of two photos a fifth of that.
 TWO_VIEW_WEIGHT = 0.2
 # Points at which a photo counts as fully supported, and below which it is not trusted.
@@ -90,3 +95,9 @@ def viewing_angle(model: SparseModel) -> float:
     np.maximum.at(widest, model.seen_point, np.degrees(np.arccos(cosine)))
     seen = np.bincount(model.seen_point, minlength=len(model.points)) >= 2
     return float(2.0 * np.median(widest[seen])) if seen.any() else 0.0
+
+
+def plausible_focal(camera: Camera) -> bool:
+    """Whether the focal length is one of a lens; one that ran to its bound was not measured."""
+    share = camera.params[0] / max(camera.width, camera.height)
+    return FOCAL_BOUNDS[0] * FOCAL_MARGIN < share < FOCAL_BOUNDS[1] / FOCAL_MARGIN
