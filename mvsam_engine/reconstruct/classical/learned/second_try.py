@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from mvsam_engine.capture.conventions import fit_size
-from mvsam_engine.photos import read_rgb
+from mvsam_engine.photos import read_rgb, read_used
 from mvsam_engine.reconstruct.classical.features import PhotoFeatures, shrink_factor
 from mvsam_engine.reconstruct.classical.learned import installed_method
 from mvsam_engine.reconstruct.classical.learned.networks import (
@@ -214,13 +214,22 @@ def _worth_a_look(matched: Path, present: list[int], lost: list[int]) -> list[in
 
 
 def _detect(network: LearnedMatcher, photo: JobPhoto, size: int) -> LearnedFeatures:
-    """Features of a photo in the coordinates of the database (see `features`)."""
+    """Features of a photo, where its mask allows, in the coordinates of the database.
+
+    Those are pixels of the photo shrunk by one factor (see `features`).
+    """
     width, height = fit_size(photo.width, photo.height, size)
     found = network.detect(shrink(read_rgb(Path(photo.path), at_least=size), width, height))
     factor = shrink_factor(photo, size)
     whole = (photo.width * factor, photo.height * factor)
-    scale = np.array([whole[0] / width, whole[1] / height], np.float32)
-    return LearnedFeatures(found.keypoints * scale, found.descriptors, whole)
+    keypoints = found.keypoints * np.array([whole[0] / width, whole[1] / height], np.float32)
+    here = LearnedFeatures(keypoints, found.descriptors, whole)
+    if not photo.mask:
+        return here
+    used = read_used(Path(photo.mask), photo.width, photo.height)
+    column, row = (keypoints / factor).astype(np.int64).T
+    inside = used[row.clip(0, photo.height - 1), column.clip(0, photo.width - 1)]
+    return here.keep(inside)
 
 
 def _match(
