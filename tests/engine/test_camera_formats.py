@@ -188,9 +188,34 @@ def test_metashape_names_what_is_unaligned_or_disabled(tmp_path):
     cameras = read_cameras(path)
     assert len(cameras.photos) == 3
     assert cameras.remarks == (
-        "1 photo left out: Metashape has not aligned them (lost).",
-        "1 photo left out: they are disabled in Metashape (off).",
+        "1 photo left out: not aligned in Metashape (lost).",
+        "1 photo left out: disabled in Metashape (off).",
     )
+
+
+def test_metashape_keeps_the_photos_of_one_coordinate_system(tmp_path):
+    """A component without a transform has coordinates of its own."""
+    path = tmp_path / "cameras.xml"
+    for world, kept in ((None, ["IMG_2", "IMG_3"]), (WORLD, ["IMG_1", "IMG_2"])):
+        text = metashape_text(world=world)
+        # The first photo moves to a component of its own, or the last one out of the world's.
+        label = "IMG_1" if world is None else "IMG_3"
+        text = text.replace(
+            f"component_id='0' label='{label}'", f"component_id='4' label='{label}'"
+        )
+        path.write_text(text)
+        cameras = read_cameras(path)
+        assert [p.name for p in cameras.photos] == kept
+        assert cameras.metric == (world is not None)
+        assert f"({label})" in cameras.remarks[0]
+
+
+def test_metashape_transform_that_says_nothing_promises_nothing(tmp_path):
+    path = tmp_path / "cameras.xml"
+    path.write_text(metashape_text(world=(np.eye(3), np.zeros(3), 1.0)))
+    cameras = read_cameras(path)
+    assert not cameras.metric
+    assert not cameras.upright
 
 
 # -- RealityScan -----------------------------------------------------------------------------

@@ -238,11 +238,6 @@ def test_metashape_with_wrong_values(tmp_path, old, new, words):
     assert words in str(refused(write(tmp_path, "cameras.xml", text.replace(old, new))))
 
 
-def test_metashape_components_in_coordinates_of_their_own(tmp_path):
-    text = metashape_text().replace("component_id='0'", "component_id='1'", 1)
-    assert "2 components" in str(refused(write(tmp_path, "cameras.xml", text)))
-
-
 @pytest.mark.parametrize("scale", ["0", "-1", "nan"])
 def test_metashape_scale_that_is_none(tmp_path, scale):
     text = metashape_text(world=(np.eye(3), np.zeros(3), 1.0))

@@ -92,7 +92,7 @@ def read(path: Path) -> CameraSet:
         points=positions,
         seen_by=seen_by,
         seen_point=seen_point,
-        remarks=sentence_of(unplaced, "the file does not place them"),
+        remarks=sentence_of(unplaced, "not placed by the file"),
     )
 
 

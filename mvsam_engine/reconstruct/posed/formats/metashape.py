@@ -10,6 +10,7 @@ p2, p1. Formulas: Metashape user manual, appendix "Camera models":
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree.ElementTree import Element
@@ -54,6 +55,22 @@ class _Similarity:
     translation: Matrix
     scale: float
 
+    @property
+    def says_nothing(self) -> bool:
+        """Whether it is the identity, which is written where nothing is known."""
+        turned = not np.allclose(self.rotation, np.eye(3), atol=1e-9)
+        return not turned and not self.translation.any() and self.scale == 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Aligned:
+    """A camera element that has a transform, as text."""
+
+    label: str
+    sensor: str
+    component: str
+    transform: str
+
 
 def is_metashape(root: Element) -> bool:
     """Whether `root` is a document of cameras by Metashape (or PhotoScan)."""
@@ -68,62 +85,86 @@ def read(path: Path, root: Element) -> CameraSet:
     """
     where = path.name
     chunk = next((c for c in root.iter("chunk") if c.find("cameras") is not None), None)
-    cameras = chunk.find("cameras") if chunk is not None else None
-    if chunk is None or cameras is None:
+    if chunk is None:
         raise damaged(where, "has no chunk with cameras")
-    sensors = {s.get("id", ""): s for s in chunk.iter("sensor")}
-    components = {
-        c.get("id", ""): found
-        for c in chunk.iter("component")
-        if (found := _similarity(where, c.find("transform"))) is not None
-    }
-    whole = _similarity(where, chunk.find("transform"))
-    made: dict[str, _Sensor] = {}
-    photos: list[PosedPhoto] = []
-    parts: set[str] = set()
-    unaligned: list[str] = []
-    disabled: list[str] = []
-    for element in cameras.iter("camera"):
-        label = slashes(element.get("label", ""))
-        if element.get("enabled", "true").lower() in ("false", "0"):
-            disabled.append(label)
-            continue
-        transform = text_of(element, "transform")
-        if transform is None or not label:
-            unaligned.append(label)
-            continue
-        number_of_sensor = element.get("sensor_id", "")
-        if number_of_sensor not in made:
-            made[number_of_sensor] = _sensor(where, label, sensors.get(number_of_sensor))
-        part = element.get("component_id", "")
-        parts.add(part)
-        photos.append(
-            _photo(where, label, made[number_of_sensor], transform, components.get(part, whole))
-        )
-    if not photos:
+    aligned, unaligned, disabled = _listed(chunk)
+    if not aligned:
         raise damaged(
             where,
             f"holds no aligned photo ({len(unaligned)} are not aligned, {len(disabled)} disabled)",
             "Align the photos in Metashape first, then export the cameras.",
         )
-    placed = whole is not None or (bool(parts) and parts <= set(components))
-    remarks = (
-        *sentence_of(unaligned, "Metashape has not aligned them"),
-        *sentence_of(disabled, "they are disabled in Metashape"),
+    worlds = _worlds(where, chunk, {camera.component for camera in aligned})
+    component, kept = _in_one_world(aligned, worlds)
+    elements = {s.get("id", ""): s for s in chunk.iter("sensor")}
+    sensors = {
+        camera.sensor: _sensor(where, camera.label, elements.get(camera.sensor)) for camera in kept
+    }
+    photos = tuple(
+        _photo(where, camera, sensors[camera.sensor], worlds.get(camera.component))
+        for camera in kept
     )
-    if len(parts) > 1 and not placed:
-        raise damaged(
-            where,
-            f"holds {len(parts)} components that are not in one coordinate system",
-            "Align them in Metashape, or export one component.",
-        )
+    chosen = {camera.component for camera in kept}
+    apart = [camera.label for camera in aligned if camera.component not in chosen]
+    placed = component in worlds
     return CameraSet(
         format=NAME,
-        photos=tuple(photos),
+        photos=photos,
         metric=placed,
         upright=placed and not _is_geocentric(chunk, photos),
-        remarks=remarks,
+        remarks=(
+            *sentence_of(unaligned, "not aligned in Metashape"),
+            *sentence_of(disabled, "disabled in Metashape"),
+            *sentence_of(apart, "in other components, with coordinates of their own"),
+        ),
     )
+
+
+def _listed(chunk: Element) -> tuple[list[_Aligned], list[str], list[str]]:
+    """Cameras with a transform, and the labels of those without and of those disabled."""
+    aligned: list[_Aligned] = []
+    unaligned: list[str] = []
+    disabled: list[str] = []
+    for element in chunk.iterfind("cameras//camera"):
+        label = slashes(element.get("label", ""))
+        transform = text_of(element, "transform")
+        if element.get("enabled", "true").lower() in ("false", "0"):
+            disabled.append(label)
+        elif transform is None or not label:
+            unaligned.append(label)
+        else:
+            sensor, component = element.get("sensor_id", ""), element.get("component_id", "")
+            aligned.append(_Aligned(label, sensor, component, transform))
+    return aligned, unaligned, disabled
+
+
+def _worlds(where: str, chunk: Element, components: set[str]) -> dict[str, _Similarity]:
+    """Transform into the world of each component that has one."""
+    found = {
+        element.get("id", ""): _similarity(where, element.find("transform"))
+        for element in chunk.iter("component")
+    }
+    worlds = {name: world for name, world in found.items() if world and not world.says_nothing}
+    whole = _similarity(where, chunk.find("transform"))
+    # Files from before there were components have one transform for all.
+    if not worlds and len(components) == 1 and whole and not whole.says_nothing:
+        return dict.fromkeys(components, whole)
+    return worlds
+
+
+def _in_one_world(
+    aligned: list[_Aligned], worlds: dict[str, _Similarity]
+) -> tuple[str, list[_Aligned]]:
+    """A component of the kept cameras, and the cameras that share its coordinates.
+
+    Components with a transform share the world's; each other one has its own.
+    """
+    placed = [camera for camera in aligned if camera.component in worlds]
+    counts = Counter(camera.component for camera in aligned if camera.component not in worlds)
+    largest, count = max(counts.items(), key=lambda item: item[1], default=("", 0))
+    if len(placed) >= count:
+        return placed[0].component, placed
+    return largest, [camera for camera in aligned if camera.component == largest]
 
 
 def _sensor(where: str, label: str, element: Element | None) -> _Sensor:
@@ -174,10 +215,9 @@ def _similarity(where: str, element: Element | None) -> _Similarity | None:
     return _Similarity(rotation(where, matrix.reshape(3, 3), "the chunk"), translation, factor)
 
 
-def _photo(
-    where: str, label: str, sensor: _Sensor, text: str, world: _Similarity | None
-) -> PosedPhoto:
-    transform = numbers(where, text, 16, f"the transform of {label}").reshape(4, 4)
+def _photo(where: str, camera: _Aligned, sensor: _Sensor, world: _Similarity | None) -> PosedPhoto:
+    label = camera.label
+    transform = numbers(where, camera.transform, 16, f"the transform of {label}").reshape(4, 4)
     turn, center = rotation(where, transform[:3, :3], label), transform[:3, 3]
     if world is not None:
         turn = world.rotation @ turn
@@ -188,7 +228,7 @@ def _photo(
     )
 
 
-def _is_geocentric(chunk: Element, photos: list[PosedPhoto]) -> bool:
+def _is_geocentric(chunk: Element, photos: tuple[PosedPhoto, ...]) -> bool:
     """Whether the world is the Earth's: x, y, z from its centre, where +Z is not up.
 
     Metashape computes so in every coordinate system but a local one.

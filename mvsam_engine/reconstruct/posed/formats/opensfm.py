@@ -72,7 +72,7 @@ def read(path: Path, data: list) -> CameraSet:
         seen_point=seen_point,
         metric=placed,
         upright=placed,
-        remarks=sentence_of(left_out, "they are in other parts that are not joined to the largest"),
+        remarks=sentence_of(left_out, "in parts that are not joined to the largest"),
     )
 
 

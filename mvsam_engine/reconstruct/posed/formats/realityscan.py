@@ -203,8 +203,8 @@ def read_xmp(files: list[tuple[Path, Element]]) -> CameraSet:
         format=XMP_NAME,
         photos=tuple(photos),
         remarks=(
-            *sentence_of(unplaced, "their XMP files hold no pose"),
-            *sentence_of(apart, "they belong to smaller components with coordinates of their own"),
+            *sentence_of(unplaced, "no pose in the XMP file"),
+            *sentence_of(apart, "in smaller components, with coordinates of their own"),
         ),
     )
 
