@@ -13,10 +13,12 @@ from mvsam_engine.capture import Camera
 from mvsam_engine.capture.conventions import grid_pixels
 from mvsam_engine.progress import Progress
 from mvsam_engine.reconstruct.base import ReconstructOptions
-from mvsam_engine.reconstruct.classical.consistency import DepthMap, measured
+from mvsam_engine.reconstruct.classical.confidence import chance_within_one_percent
+from mvsam_engine.reconstruct.classical.consistency import DepthMap, Votes
 from mvsam_engine.reconstruct.classical.dense import to_pointmap
 from mvsam_engine.reconstruct.classical.device import OnCpu
 from mvsam_engine.reconstruct.classical.levels import doubled, halved
+from mvsam_engine.reconstruct.classical.measure import LEAST_CHANCE, measured
 from mvsam_engine.reconstruct.classical.patchmatch import (
     Match,
     first_planes,
@@ -172,15 +174,42 @@ def test_two_planes_are_kept_apart():
 
 def test_agreement_confirms_right_maps_and_rejects_a_wrong_one(slanted):
     maps = [truth.astype(np.float32) for truth in slanted.truth]
-    alike = np.ones_like(maps[1])
+    alike, view = np.ones_like(maps[1]), slanted.views[1]
     others = [(slanted.views[j], maps[j]) for j in (0, 2)]
-    good = measured(slanted.views[1], DepthMap(maps[1], alike), others)
-    seen_by_both = inner(good.score) > 0.7
+    sources = [v for v, _ in others]
+    good = measured(view, DepthMap(maps[1], alike), others, sources)
+    seen_by_both = inner(good.score) > 0.9
     assert seen_by_both.mean() > 0.9
     assert np.abs(inner(good.depth) / inner(slanted.truth[1]) - 1)[seen_by_both].max() < 0.01
+    assert good.score[good.depth > 0].min() > LEAST_CHANCE
 
-    wrong = measured(slanted.views[1], DepthMap(maps[1] * np.float32(1.05), alike), others)
+    wrong = measured(view, DepthMap(maps[1] * np.float32(1.05), alike), others, sources)
     assert (wrong.depth > 0).mean() < 0.01
+    alone = measured(view, DepthMap(maps[1], alike), [], [])
+    assert not alone.depth.any() and not alone.score.any()
+
+
+def test_more_views_and_less_contradiction_make_surer(slanted):
+    truth, view = slanted.truth[1].astype(np.float32), slanted.views[1]
+    score = np.full_like(truth, 0.9)
+
+    def chance(agree, against=0, spread=0.0, depth=truth):
+        votes = Votes(
+            np.full(truth.shape, agree, np.uint8),
+            np.full(truth.shape, against, np.uint8),
+            depth,
+            np.full(truth.shape, spread, np.float32),
+        )
+        return inner(chance_within_one_percent(view, votes, score, 100.0))
+
+    assert (chance(0) == 0).all()
+    assert (chance(1) < chance(2)).all() and (chance(2) < chance(4)).all()
+    assert (chance(2, against=1) < chance(2)).all()
+    assert (chance(2, spread=0.008) < chance(2)).all()
+    # Beside a depth edge a point may belong to the other side.
+    step = np.where(np.arange(SIZE) < 80, truth, truth * 1.5).astype(np.float32)
+    beside = chance(3, depth=step)[:, 80 - 12]
+    assert (beside < chance(3)[:, 80 - 12] - 0.03).all()
 
 
 def test_planes_survive_halving(slanted):

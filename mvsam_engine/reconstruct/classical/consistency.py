@@ -84,36 +84,6 @@ def ask(view: WorkingView, depth: FloatMap, others: list[tuple[WorkingView, Floa
     )
 
 
-def measured(
-    view: WorkingView, found: DepthMap, others: list[tuple[WorkingView, FloatMap]]
-) -> DepthMap:
-    """What other views confirm of one view's depth map.
-
-    Args:
-        view: the view to check.
-        found: its matched depth.
-        others: the views to ask, with their matched depth.
-
-    Returns:
-        Mean of the agreeing depths, 0 where no other view agrees, with the confidence.
-    """
-    votes = ask(view, found.depth, others)
-    agreed = (votes.agree > 0) & (view.gray >= 0)
-    confidence = chance_within_one_percent(votes, found.score)
-    return without_speckles(
-        DepthMap(
-            depth=np.where(agreed, votes.depth, np.float32(0.0)),
-            score=np.where(agreed, confidence, np.float32(0.0)),
-        )
-    )
-
-
-def chance_within_one_percent(votes: Votes, score: FloatMap) -> FloatMap:
-    """Confidence of points that other views agree with and whose patches score `score`."""
-    views = np.clip(0.35 + 0.2 * votes.agree, 0.0, 1.0)
-    return (views * np.clip(score * 1.5, 0.3, 1.0)).astype(np.float32)
-
-
 def without_speckles(found: DepthMap) -> DepthMap:
     """Forget small patches that float on their own."""
     known = found.depth > 0

@@ -15,13 +15,10 @@ from mvsam_engine.capture.camera import Camera
 from mvsam_engine.capture.model import Pointmap
 from mvsam_engine.progress import Progress
 from mvsam_engine.reconstruct.base import ReconstructOptions
-from mvsam_engine.reconstruct.classical.consistency import (
-    DepthMap,
-    measured,
-    trusted_views,
-)
+from mvsam_engine.reconstruct.classical.consistency import DepthMap, trusted_views
 from mvsam_engine.reconstruct.classical.device import MatchDevice, pick_match_device
-from mvsam_engine.reconstruct.classical.fill import fill
+from mvsam_engine.reconstruct.classical.fill import complete
+from mvsam_engine.reconstruct.classical.measure import measured
 from mvsam_engine.reconstruct.classical.patchmatch import first_planes, second_planes
 from mvsam_engine.reconstruct.classical.sources import depth_ranges, select_sources
 from mvsam_engine.reconstruct.classical.sparse import SparseModel
@@ -168,14 +165,12 @@ class Dense:
         self.progress.stage("Agreement", len(self.views))
         shares: list[float] = []
         for index in range(len(self.views)):
+            view, sources = self._with_sources(index)
             own = DepthMap(self.views.get(index, "depth"), self.views.get(index, "score"))
-            others = [
-                (self.views.view(j), self.views.get(j, "depth")) for j in self._neighbours(index)
-            ]
-            found = measured(self.views.view(index), own, others)
+            found = measured(view, own, self._others(index, "depth"), sources)
             self.views.put(index, "measured", found.depth)
             self.views.put(index, "confidence", found.score)
-            shares.append(float((found.depth > 0).mean()))
+            shares.append(float((found.depth > 0).sum() / max((view.gray >= 0).sum(), 1)))
             self.progress.step()
         return shares
 
@@ -186,17 +181,20 @@ class Dense:
             view = self.views.view(index)
             found = DepthMap(self.views.get(index, "measured"), self.views.get(index, "confidence"))
             if self.options.fill and (found.depth > 0).sum() >= LEAST_MEASURED:
-                found = fill(found, view.guide)
+                others = self._others(index, "measured")
+                found = complete(view, found, others, self._seed(index))
             yield to_pointmap(view, found)
             self.progress.step()
 
     def _with_sources(self, index: int) -> tuple[WorkingView, list[WorkingView]]:
         return self.views.view(index), [self.views.view(j) for j in self.sources[index]]
 
-    def _neighbours(self, index: int) -> list[int]:
-        """Views matched with view `index`, either way."""
-        back = [j for j, sources in enumerate(self.sources) if index in sources]
-        return sorted({*self.sources[index], *back})
+    def _others(self, index: int, name: str) -> list[tuple[WorkingView, FloatMap]]:
+        """Views matched with view `index`, either way, with a depth map; at most twice as many."""
+        own = self.sources[index]
+        back = [j for j, sources in enumerate(self.sources) if index in sources and j not in own]
+        numbers = sorted([*own, *back[: self.options.numbers.sources]])
+        return [(self.views.view(j), self.views.get(j, name)) for j in numbers]
 
     def _seed(self, index: int) -> int:
         return self.options.seed + 101 * index

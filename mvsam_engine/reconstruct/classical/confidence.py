@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The chance that a measured depth is within 1 % of the true one.
+
+A logistic model of what is known of a pixel, fitted by maximum likelihood to rendered photos with
+known depth. docs/geometry.md has the sets it was fitted to, and how it does on others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+
+import cv2
+import numpy as np
+
+from mvsam_engine.reconstruct.classical.consistency import Votes
+from mvsam_engine.reconstruct.classical.undistort import FloatMap, WorkingView
+
+# Differences of the agreeing depths, and jumps of the inverse depth around, above which more of
+# them does not say more (shares).
+MOST_SPREAD, MOST_JUMP = 0.01, 0.05
+AROUND = np.ones((5, 5), np.uint8)
+# Side of the window in which the photo's texture is measured: the patch that was matched.
+PATCH = 9
+MOST_AGAINST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What each fact adds to the log of the odds.
+
+    Attributes:
+        base: of every point that one other view sees too.
+        second: a second view sees it,
+        third: a third,
+        fourth: a fourth.
+        against: each view that looks through it, up to `MOST_AGAINST`.
+        score: how alike the patches look, 0 to 1.
+        spread: how much the agreeing depths differ, as a share of `MOST_SPREAD`.
+        reach: logarithm of the change of depth, as a share, that moves it by a pixel in a source.
+        jump: how much the depth changes around it, as a share of `MOST_JUMP`: points beside an
+            edge may belong to the other side, or hang between the two.
+        texture: logarithm of the standard deviation of the grey values around it.
+    """
+
+    base: float
+    second: float
+    third: float
+    fourth: float
+    against: float
+    score: float
+    spread: float
+    reach: float
+    jump: float
+    texture: float
+
+
+FITTED = Weights(
+    base=4.328,
+    second=0.786,
+    third=0.339,
+    fourth=0.648,
+    against=-1.209,
+    score=0.264,
+    spread=-1.38,
+    reach=0.062,
+    jump=-2.981,
+    texture=0.144,
+)
+
+
+def chance_within_one_percent(
+    view: WorkingView, votes: Votes, score: FloatMap, pixels_per_inverse: float
+) -> FloatMap:
+    """Confidence [h, w] of the depth that other views agree on; 0 where none does.
+
+    Args:
+        view: whose depth it is.
+        votes: what the other views say.
+        score: [h, w] how alike the patches look, 0 to 1.
+        pixels_per_inverse: how far a point moves in the view's sources per unit of inverse depth.
+    """
+    odds = np.zeros_like(score)
+    found = facts(view, votes, score, pixels_per_inverse)
+    for weight, fact in zip(astuple(FITTED), found, strict=True):
+        odds += np.float32(weight) * fact
+    chance = np.float32(1.0) / (np.float32(1.0) + np.exp(-odds))
+    return np.where(votes.agree > 0, chance, np.float32(0.0)).astype(np.float32)
+
+
+def facts(
+    view: WorkingView, votes: Votes, score: FloatMap, pixels_per_inverse: float
+) -> list[FloatMap]:
+    """What `Weights` weighs, in its order, each [h, w] float32."""
+    inverse = (1.0 / np.maximum(votes.depth, 1e-12)).astype(np.float32)
+    jump = (cv2.dilate(inverse, AROUND) - cv2.erode(inverse, AROUND)) / inverse
+    mean = cv2.blur(view.filled, (PATCH, PATCH))
+    variance = cv2.blur(view.filled * view.filled, (PATCH, PATCH)) - mean * mean
+    found = [
+        np.ones_like(score),
+        votes.agree >= 2,
+        votes.agree >= 3,
+        votes.agree >= 4,
+        np.minimum(votes.against, MOST_AGAINST),
+        score,
+        np.minimum(votes.spread / MOST_SPREAD, 1.0),
+        np.log(np.maximum(votes.depth / pixels_per_inverse, 1e-5)),
+        np.minimum(jump / MOST_JUMP, 1.0),
+        0.5 * np.log(np.maximum(variance, 1e-8)),
+    ]
+    return [np.asarray(fact, np.float32) for fact in found]
