@@ -25,6 +25,7 @@ WRONG_SHARE_OF_RIG = 0.05
 # Points with at least this confidence count as measured; the engine's filled ones stay below it.
 MEASURED = 0.3
 LIMITS = (0.01, 0.03, 0.10)
+_ROUNDS = 10  # of weighing directions against centres
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,16 +62,19 @@ def rotation_degrees(rotation: NDArray[np.floating]) -> float:
 
 
 def pose_errors(estimated: Poses, true: Poses, common_rotation: bool = False) -> PoseErrors | None:
-    """Compare cameras after one similarity between their centres.
+    """Compare cameras after one similarity.
 
-    Three photos or more fix the similarity by their centres. With fewer than three shared views,
-    or all centres in one place, nothing can be said.
+    Scale is that between the centres. Rotation is the best for centres and viewing directions
+    together: along a walk or an arc the centres lie almost on a line, and then a thousandth of
+    the rig in one of them would turn the whole world by degrees about it. With fewer than three
+    shared views, or all centres in one place, nothing can be said.
 
     Args:
         estimated: view to camera-from-world, in any world.
         true: the same, in the true world.
         common_rotation: take out one rotation common to all camera frames, for truth whose stated
-            principal point the estimate does not share.
+            principal point the estimate does not share; the similarity is then that of the
+            centres alone.
 
     Returns:
         The errors, or None when fewer than three views are shared.
@@ -83,6 +87,9 @@ def pose_errors(estimated: Poses, true: Poses, common_rotation: bool = False) ->
     if np.ptp(centres, axis=0).max() <= 0:
         return None
     similarity = align(centres, goal)
+    if not common_rotation and similarity.scale > 0:
+        turns = ([p[view][:3, :3] for view in views] for p in (estimated, true))
+        similarity = _with_directions(similarity, centres, goal, *map(np.array, turns))
     # What is left of each camera's rotation, in its own frame.
     turns = [true[v][:3, :3] @ similarity.rotation @ estimated[v][:3, :3].T for v in views]
     if common_rotation:
@@ -95,6 +102,45 @@ def pose_errors(estimated: Poses, true: Poses, common_rotation: bool = False) ->
         centre_share=off / rig_size(true),
         similarity=similarity,
     )
+
+
+def _with_directions(
+    by_centres: Similarity,
+    centres: NDArray[np.float64],
+    goal: NDArray[np.float64],
+    turns: NDArray[np.float64],
+    true_turns: NDArray[np.float64],
+) -> Similarity:
+    """The similarity with its rotation fitted to centres and camera axes together.
+
+    To each centre come the tips of the camera's three axes. Their length weighs directions against
+    centres, each by its own scatter (variance components, as in Foerstner and Wrobel 2016, 4.2):
+    where the directions err by an angle and the centres by a distance, it is distance over angle.
+
+    Args:
+        by_centres: similarity of the centres; its scale is kept.
+        centres: [n, 3] of the estimate.
+        goal: [n, 3] of the truth.
+        turns: [n, 3, 3] camera-from-world rotations of the estimate; rows are axes.
+        true_turns: [n, 3, 3] of the truth.
+    """
+    rig = float(np.linalg.norm(goal[:, None] - goal[None], axis=-1).max())
+    scale, found = by_centres.scale, by_centres
+    for _ in range(_ROUNDS):
+        off = np.linalg.norm(found.apply(centres) - goal, axis=1)
+        # The distance of two rotation matrices over sqrt(2) is the angle, when it is small.
+        angle = np.linalg.norm(turns @ found.rotation.T - true_turns, axis=(1, 2)) / math.sqrt(2)
+        length = min(_rms(off) / max(_rms(angle), 1e-15), rig)
+        tips = (centres[:, None] + turns * (length / scale)).reshape(-1, 3)
+        true_tips = (goal[:, None] + true_turns * length).reshape(-1, 3)
+        both = align(np.concatenate([centres, tips]), np.concatenate([goal, true_tips]))
+        shift = goal.mean(axis=0) - scale * both.rotation @ centres.mean(axis=0)
+        found = Similarity(scale, both.rotation, shift)
+    return found
+
+
+def _rms(values: NDArray[np.float64]) -> float:
+    return float(np.sqrt(np.mean(values**2)))
 
 
 def rig_size(true: Poses) -> float:
