@@ -73,7 +73,8 @@ def run_module(
     with log.open("w", encoding="utf-8") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
-            stdin=subprocess.DEVNULL,
+            # Held open, never written to: it ends when this process does, however it dies.
+            stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
             # A group of its own, so that its children can be stopped with it.
@@ -89,6 +90,8 @@ def run_module(
             timed_out = process.poll() is None
         finally:
             _stop(process)
+            if process.stdin is not None:
+                process.stdin.close()
     tail = log.read_text(encoding="utf-8", errors="replace")[-_TAIL:]
     return Ended(
         code=None if timed_out else process.returncode,

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 import threading
 import time
@@ -26,7 +28,7 @@ from mvsam_engine.evaluate.exchange import (
     write_depth,
     write_result,
 )
-from mvsam_engine.evaluate.methods import METHODS, Method
+from mvsam_engine.evaluate.methods import METHODS, Job, Method
 from mvsam_engine.evaluate.outcome import (
     DepthSummary,
     Outcome,
@@ -230,6 +232,35 @@ def test_cancelling_ends_the_child(module, tmp_path: Path) -> None:
     with pytest.raises(Cancelled):
         child.run_module(module("import time; time.sleep(60)"), [], tmp_path / "log", 60, progress)
     assert time.monotonic() - began < 10
+
+
+def test_a_method_ends_with_whoever_started_it(tmp_path: Path) -> None:
+    beat = tmp_path / "beat"
+    (tmp_path / "slow.py").write_text(
+        "import pathlib, time\n"
+        "from mvsam_engine.evaluate.methods import read_job\n"
+        "read_job()\n"
+        f"while True: pathlib.Path({str(beat)!r}).write_text(str(time.time())); time.sleep(.05)\n"
+    )
+    Job(photos="", out="").save(tmp_path / "job.json")
+    starter = (
+        "import sys; from pathlib import Path; from mvsam_engine.evaluate.child import run_module\n"
+        "from mvsam_engine.progress import Progress\n"
+        f"run_module('slow', [{str(tmp_path / 'job.json')!r}], Path({str(tmp_path / 'log')!r}), "
+        "60, Progress())"
+    )
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    process = subprocess.Popen([sys.executable, "-c", starter], env=environment)
+    began = time.monotonic()
+    while not beat.exists() and time.monotonic() - began < 60:
+        time.sleep(0.1)
+    assert beat.exists()
+    process.kill()  # nothing of the parent runs any more
+    process.wait()
+    time.sleep(1.0)
+    before = beat.read_text()
+    time.sleep(0.5)
+    assert beat.read_text() == before
 
 
 # --- runs ------------------------------------------------------------------------------------

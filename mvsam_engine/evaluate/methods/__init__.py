@@ -2,14 +2,17 @@
 """The programs that can be compared; each runs as a process of its own.
 
 A method's module is run as ``python -m MODULE JOB.json``; it reads the job, writes
-`exchange.write_result` and ends with code 0, also when it refuses.
+`exchange.write_result` and ends with code 0, also when it refuses. When whoever started it is
+gone, its standard input ends, and so does it.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import sys
+import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -119,5 +122,13 @@ class Job:
 
 
 def read_job() -> Job:
-    """The job that this process was started with."""
+    """The job that this process was started with; from now on it ends with its parent."""
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     return Job(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+
+
+def _exit_with_parent() -> None:
+    # Not by way of sys.stdin: a thread that waits in its buffer would hold up a normal end.
+    while os.read(0, 4096):
+        pass
+    os._exit(1)
