@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mvsam_engine.photos import IntakeOptions
     from mvsam_engine.place.world import Placed, Wish
     from mvsam_engine.reconstruct import ReconstructOptions
+    from mvsam_engine.reconstruct.forecast import Forecast
     from mvsam_engine.segment import Segmenter
 
 DEFAULT_SEGMENTER = "lift"
@@ -63,8 +64,42 @@ def reconstruct_photos(
             raise UsageError(
                 "photo.none", "The capture has no photos yet.", "Name photos or a folder of them."
             )
+        expected = _forecast_of(capture, [], options)
+        if not expected.fits:
+            progress.warn("memory.short", expected.sentence(), expected.advice())
         reconstruction = reconstruct(capture, geometry, options, progress)
     return capture, reconstruction
+
+
+def forecast_photos(
+    root: Path, sources: Sequence[Path], options: ReconstructOptions, recursive: bool = False
+) -> Forecast:
+    """How long `reconstruct_photos` will take and how much memory; nothing is changed.
+
+    Args:
+        root: folder of the capture, made or not; its photos count too.
+        sources: photos, videos, and folders of them, as for `reconstruct_photos`.
+        options: of the reconstructor.
+        recursive: whether folders are searched below too.
+
+    Raises:
+        MvsamError: a source that does not exist, or a capture that cannot be read.
+    """
+    from mvsam_engine.photos import find_photos
+
+    files = [source.path for source in find_photos(sources, recursive)]
+    capture = Capture.open(root) if (root / "capture.json").is_file() else None
+    return _forecast_of(capture, files, options)
+
+
+def _forecast_of(
+    capture: Capture | None, files: Sequence[Path], options: ReconstructOptions
+) -> Forecast:
+    from mvsam_engine.photos.sizes import photo_sizes
+    from mvsam_engine.reconstruct.forecast import forecast, this_machine
+
+    there = [(photo.width, photo.height) for photo in capture.photos()] if capture else []
+    return forecast([*there, *photo_sizes(files)], options, this_machine())
 
 
 def place_world(capture: Capture, wish: Wish, progress: Progress) -> Placed:

@@ -113,6 +113,8 @@ def _known(what: str, name: str, names: Sequence[str] | dict[str, object]) -> No
 def reconstruct(terminal: Terminal, given: GivenPhotos, root: Path, geometry: Geometry) -> None:
     """Reconstruct and tell what was placed."""
     intake = IntakeOptions(given.masks, given.masks_invert, given.every, given.recursive)
+    expected = jobs.forecast_photos(root, given.sources, geometry.options, given.recursive)
+    terminal.print(expected.sentence())
     with terminal.progress() as progress:
         capture, reconstruction = jobs.reconstruct_photos(
             root, given.sources, geometry.name, geometry.options, progress, intake
@@ -130,6 +132,10 @@ def reconstruct(terminal: Terminal, given: GivenPhotos, root: Path, geometry: Ge
             "unplaced": {u.view: u.reason for u in reconstruction.unplaced},
             "seconds": {stage: round(s, 2) for stage, s in seconds.items()},
             "peak_memory_mb": peak_memory_mb(),
+            "forecast": {
+                "seconds": round(expected.seconds, 1),
+                "memory_mb": round(expected.memory_mb),
+            },
             "warnings": progress.warnings,
         }
     )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from mvsam_engine.fields import JsonObject
 from mvsam_engine.progress import Progress
 from mvsam_engine.protocol import (
     DeleteParams,
+    ForecastParams,
+    ForecastResult,
     FoundLength,
     PlaceParams,
     PlaceResult,
@@ -39,6 +42,7 @@ class Worker:
     METHODS = frozenset(
         {
             "doctor",
+            ForecastParams.METHOD,
             ReconstructParams.METHOD,
             PrepareParams.METHOD,
             SegmentParams.METHOD,
@@ -57,17 +61,19 @@ class Worker:
             MvsamError: it cannot be done, in a sentence.
             Cancelled: it was cancelled.
         """
-        if request.method == ReconstructParams.METHOD:
-            return self._reconstruct(ReconstructParams.from_json(request.params), progress)
-        if request.method == PrepareParams.METHOD:
-            return self._prepare(PrepareParams.from_json(request.params), progress)
-        if request.method == SegmentParams.METHOD:
-            return self._segment(request, progress, channel)
-        if request.method == DeleteParams.METHOD:
-            return self._delete(DeleteParams.from_json(request.params))
-        if request.method == PlaceParams.METHOD:
-            return self._place(PlaceParams.from_json(request.params), progress)
-        return doctor.report()
+        params = request.params
+        answers: dict[str, Callable[[], JsonObject]] = {
+            ForecastParams.METHOD: lambda: _forecast(ForecastParams.from_json(params)),
+            ReconstructParams.METHOD: lambda: self._reconstruct(
+                ReconstructParams.from_json(params), progress
+            ),
+            PrepareParams.METHOD: lambda: self._prepare(PrepareParams.from_json(params), progress),
+            SegmentParams.METHOD: lambda: self._segment(request, progress, channel),
+            DeleteParams.METHOD: lambda: self._delete(DeleteParams.from_json(params)),
+            PlaceParams.METHOD: lambda: self._place(PlaceParams.from_json(params), progress),
+            "doctor": doctor.report,
+        }
+        return answers[request.method]()
 
     def _reconstruct(self, params: ReconstructParams, progress: Progress) -> JsonObject:
         from mvsam_engine.photos import IntakeOptions
@@ -155,3 +161,27 @@ class Worker:
         if name not in self._segmenters:
             self._segmenters = {name: load_segmenter(name)}
         return self._segmenters[name]
+
+
+def _forecast(params: ForecastParams) -> JsonObject:
+    from mvsam_engine.reconstruct import ReconstructOptions
+
+    options = ReconstructOptions(
+        preset=params.preset,
+        max_size=params.max_size or None,
+        cameras=Path(params.cameras) if params.cameras else None,
+        mesh=Path(params.mesh) if params.mesh else None,
+    )
+    photos = [Path(photo) for photo in params.photos]
+    expected = jobs.forecast_photos(Path(params.capture), photos, options, params.recursive)
+    return to_json(
+        ForecastResult(
+            photos=expected.photos,
+            seconds=round(expected.seconds, 1),
+            memory_mb=round(expected.memory_mb),
+            free_memory_mb=round(expected.free_memory_mb or 0),
+            fits=expected.fits,
+            smaller_preset=expected.smaller,
+            sentence=expected.sentence(),
+        )
+    )

@@ -15,12 +15,16 @@ REQUESTS = [
     p.HelloParams("mvsam-blender 0.1.0", 1),
     p.ReconstructParams("/a b/ü", ("/p/1.jpg", "/p"), "classical", max_size=640, device="cpu"),
     p.ReconstructParams("/c", masks="/m ü", masks_invert=True, every=12, recursive=True),
+    p.ForecastParams(
+        "/c ü", ("/p",), "fine", max_size=900, recursive=True, cameras="/k", mesh="/m"
+    ),
     p.PrepareParams("/c"),
     p.SegmentParams("/c", {"id": "cup", "prompts": [{"kind": "point"}]}, "lift"),
     p.DeleteParams("/c", "cup"),
     p.CancelParams(7),
 ]
 RESULTS = [
+    p.ForecastResult(25, 180.5, 900.0, 700.0, False, "draft", "25 photos."),
     p.HelloResult("0.1.0", 1, "3.11.7", "/usr/bin/python", 99),
     p.ReconstructResult(("a", "b"), (("c", "Too dark."),), 12.5),
     p.SegmentResult("cup", 3, {"id": "cup"}, 0.25),
