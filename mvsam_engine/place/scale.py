@@ -11,6 +11,7 @@ import numpy as np
 from mvsam_engine.capture import Capture, Reconstruction
 from mvsam_engine.capture.lifting import LiftedPoint, lift
 from mvsam_engine.errors import PlacementError, UsageError
+from mvsam_engine.place.confirm import other_views_agree
 from mvsam_engine.place.ground import GroundPlane
 
 # Lengths that differ by more than this factor cannot both be right.
@@ -218,10 +219,19 @@ def lift_spot(capture: Capture, reconstruction: Reconstruction, spot: Spot) -> L
     """The 3D point that a place in a photo shows.
 
     Raises:
-        MvsamError: no such photo, not placed, outside of it, or too uncertain.
+        MvsamError: no such photo, not placed, outside of it, too uncertain, or contradicted by
+            other photos.
     """
     camera = _camera(reconstruction, spot.view, capture)
-    return lift(camera, capture.pointmap(spot.view), spot.x, spot.y)
+    found = lift(camera, capture.pointmap(spot.view), spot.x, spot.y)
+    if not other_views_agree(capture, reconstruction, camera, found.point):
+        raise PlacementError(
+            "place.contradicted",
+            f"Other photos do not confirm the 3D point at {spot}, though its confidence is "
+            f"{found.confidence:.2f}.",
+            "Choose a place with texture that several photos see.",
+        )
+    return found
 
 
 def _camera(reconstruction: Reconstruction, view: str, capture: Capture | None = None):

@@ -226,6 +226,26 @@ def test_an_uncertain_place_is_refused_with_its_confidence(tmp_path):
         wish(capture, distances=(known,))
 
 
+def test_a_point_that_other_photos_see_past_is_refused(tmp_path):
+    capture = make(tmp_path / "c", TILTED)
+    camera = ring()[4]
+    path = capture.root / "pointmaps" / f"{camera.view}.npy"
+    points = np.load(path)
+    middle = TILTED.camera(camera).center
+    np.save(path, (middle + 0.8 * (points - middle)).astype(np.float32))  # all of it too near
+    ends = spot(camera, (-0.5, 0, 0.7)), spot(camera, (0.5, 0, 0.7))
+    with pytest.raises(PlacementError, match=r"Other photos do not confirm .* confidence is 0\.90"):
+        wish(capture, distances=(Distance(*ends, 1.0),))
+
+
+def test_with_one_photo_alone_nobody_can_disagree(tmp_path):
+    capture = make(tmp_path / "c", TILTED, ring()[4:5])
+    camera = ring()[4]
+    ends = spot(camera, (-0.5, 0, 0.7)), spot(camera, (0.5, 0, 0.7))
+    placed = wish(capture, distances=(Distance(*ends, 1.0),))
+    assert placed.placement.scale * TILTED.scale == pytest.approx(1.0, rel=0.01)
+
+
 @pytest.mark.parametrize(
     ("what", "sentence"),
     [
