@@ -15,6 +15,7 @@ import numpy as np
 from mvsam_engine.capture import Capture
 from mvsam_engine.errors import MvsamError
 from mvsam_engine.protocol import (
+    ForecastResult,
     PlaceResult,
     ProgressNote,
     ReconstructResult,
@@ -95,6 +96,9 @@ def apply(job: Job, event: Finished, undo_step: bool) -> None:
             _segmented(job, SegmentResult.from_json(event.result), undo_step)
         elif job.kind == "place":
             _placed(job, PlaceResult.from_json(event.result), undo_step)
+        elif job.kind == "forecast":
+            expected = ForecastResult.from_json(event.result)
+            session().tell(expected.sentence, "INFO" if expected.fits else "WARNING")
         elif job.kind == "doctor":
             _checked(event)
         elif job.kind == "delete":

@@ -11,6 +11,7 @@ import bpy
 from mvsam_engine.capture.schema import placement_to_json
 from mvsam_engine.protocol import (
     DeleteParams,
+    ForecastParams,
     PlaceParams,
     PrepareParams,
     ReconstructParams,
@@ -61,6 +62,30 @@ def start_reconstruct(scene: bpy.types.Scene, photos: tuple[str, ...], max_size:
         mesh=mesh,
     )
     return _ask(params, Job("reconstruct", str(root)))
+
+
+def start_forecast(scene: bpy.types.Scene, photos: tuple[str, ...], max_size: int) -> int:
+    """Ask how long reconstructing would take, and how much memory.
+
+    Args:
+        scene: its capture and settings count.
+        photos: files and folders that would be brought in.
+        max_size: long side of the pointmaps in pixels, 0 for the preset's.
+
+    Raises:
+        MvsamError: the scene has no capture, or the engine cannot be started.
+    """
+    root = _root(scene)
+    given = scene.mvsam.given
+    params = ForecastParams(
+        capture=str(root),
+        photos=photos,
+        preset=given.preset,
+        max_size=max_size,
+        cameras=bpy.path.abspath(given.cameras),
+        mesh=given.mesh.name if given.mesh is not None else "",
+    )
+    return _ask(params, Job("forecast", str(root)))
 
 
 def start_segment(scene: bpy.types.Scene, item: MVSAM_PG_object, quiet: bool = False) -> int:

@@ -23,7 +23,7 @@ from ..core.events import Finished
 from ..core.prompts import Revisions
 from ..core.ruler import Ruler
 
-JobKind = Literal["reconstruct", "prepare", "segment", "delete", "doctor", "place"]
+JobKind = Literal["reconstruct", "prepare", "segment", "delete", "doctor", "place", "forecast"]
 
 # Until the engine says which stage it is at.
 _TITLES: dict[JobKind, str] = {
@@ -33,6 +33,7 @@ _TITLES: dict[JobKind, str] = {
     "delete": "Removing",
     "doctor": "Checking the engine",
     "place": "Placing the world",
+    "forecast": "Estimating time and memory",
 }
 
 

@@ -122,6 +122,33 @@ class MVSAM_OT_reconstruct(bpy.types.Operator):
         return run_job(self, lambda: jobs.start_reconstruct(context.scene, photos, self.max_size))
 
 
+class MVSAM_OT_forecast(bpy.types.Operator):
+    """Ask how long reconstructing will take with these settings, and how much memory"""
+
+    bl_idname = "mvsam.forecast"
+    bl_label = "Forecast"
+
+    max_size: IntProperty(
+        name="Pointmap Size",
+        description="Long side in pixels; 0: the preset's",
+        default=0,
+        min=0,
+        max=4096,
+    )
+    wait: BoolProperty(description="Block until it is done", options={"SKIP_SAVE", "HIDDEN"})
+
+    @classmethod
+    def poll(cls, context):
+        if len(context.scene.mvsam.photos):
+            return True
+        cls.poll_message_set("Import photos first")
+        return False
+
+    def execute(self, context):
+        photos = tuple(item.file for item in context.scene.mvsam.photos if not item.width)
+        return run_job(self, lambda: jobs.start_forecast(context.scene, photos, self.max_size))
+
+
 class MVSAM_OT_open_capture(bpy.types.Operator):
     """Open the folder of a capture that was made before, here or by the command line"""
 
@@ -162,4 +189,9 @@ def _default_capture(first_photo: Path) -> Path:
     return folder.with_name(f"{folder.name}_capture")
 
 
-CLASSES = (MVSAM_OT_import_photos, MVSAM_OT_reconstruct, MVSAM_OT_open_capture)
+CLASSES = (
+    MVSAM_OT_import_photos,
+    MVSAM_OT_reconstruct,
+    MVSAM_OT_forecast,
+    MVSAM_OT_open_capture,
+)

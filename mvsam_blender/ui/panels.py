@@ -108,9 +108,11 @@ class _Reconstruct:
         column = layout.column(align=True)
         column.prop(settings.points, "min_confidence")
         column.prop(settings.points, "cap")
-        layout.operator(
+        row = layout.row(align=True)
+        row.operator(
             "mvsam.reconstruct", icon="OUTLINER_OB_POINTCLOUD"
         ).max_size = settings.max_size
+        row.operator("mvsam.forecast", text="", icon="TIME").max_size = settings.max_size
         placed = sum(photo.placed for photo in settings.photos)
         if placed:
             layout.label(text=f"{placed} of {len(settings.photos)} photos placed")

@@ -44,6 +44,23 @@ def test_photos_that_show_nothing_in_common_are_refused_in_words(session, tmp_pa
     assert [p.view for p in bpy.context.scene.mvsam.photos] == ["a", "b"]
 
 
+def test_a_forecast_is_told_and_changes_nothing(session, tmp_path):
+    with pytest.raises(RuntimeError, match="Import photos first"):
+        bpy.ops.mvsam.forecast()
+    made = synthetic.make_capture(tmp_path / "capture")
+    before = sorted(p.stat().st_mtime_ns for p in made.root.rglob("*") if p.is_file())
+    photos = made.root / "photos"
+    bpy.ops.mvsam.import_photos(directory=str(photos), capture_dir=str(tmp_path / "new"))
+    assert bpy.ops.mvsam.forecast() == {"FINISHED"}
+    assert session.message.level == "INFO" and "3 photos" in session.message.text
+    bpy.context.scene.mvsam.given.preset = "fine"
+    draft = session.message.text
+    bpy.ops.mvsam.forecast()
+    assert session.message.text != draft
+    assert not (tmp_path / "new").exists()
+    assert before == sorted(p.stat().st_mtime_ns for p in made.root.rglob("*") if p.is_file())
+
+
 @pytest.mark.slow
 def test_sample_photos_become_points_cameras_and_an_object(session, extension, tmp_path):
     photos = sorted(SAMPLE.glob("*.jp*g"))[:5]
