@@ -71,15 +71,15 @@ def complete(
     Returns:
         Depth everywhere; confidence at most `MOST_CONFIDENCE` where it was guessed.
     """
-    filled = fill(found, view.guide)
     guess = continue_planes(view, found.depth, others, seed)
     planar = guess.inverse > 0
-    return DepthMap(
-        depth=np.where(planar, 1.0 / np.where(planar, guess.inverse, 1.0), filled.depth).astype(
-            np.float32
-        ),
-        score=np.where(planar, MOST_CONFIDENCE * guess.support, filled.score).astype(np.float32),
-    )
+    guessed = np.where(planar, 1.0 / np.where(planar, guess.inverse, 1.0), found.depth)
+    score = np.where(planar, MOST_CONFIDENCE * guess.support, found.score)
+    if not ((found.depth > 0) | planar).all():
+        filled = fill(found, view.guide)
+        rest = (found.depth <= 0) & ~planar
+        guessed, score = np.where(rest, filled.depth, guessed), np.where(rest, filled.score, score)
+    return DepthMap(guessed.astype(np.float32), score.astype(np.float32))
 
 
 def fill(found: DepthMap, guide: NDArray[np.uint8]) -> DepthMap:
