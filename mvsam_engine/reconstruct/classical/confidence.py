@@ -39,9 +39,11 @@ class Weights:
         reach: logarithm of the change of depth, as a share, that moves it by a pixel in a source.
         jump: how much the depth changes around it, as a share of `MOST_JUMP`: points beside an
             edge may belong to the other side, or hang between the two.
-        texture: logarithm of the standard deviation of the grey values around it.
+        texture: logarithm of the standard deviation of the grey values around it,
+        texture_squared: and its square: without any texture (sky) views agree on nonsense.
         half_texture: the same on its plainest side: beside an edge of the photo a plain background
             takes the depth of what stands before it.
+        half_texture_squared: its square.
     """
 
     base: float
@@ -54,21 +56,25 @@ class Weights:
     reach: float
     jump: float
     texture: float
+    texture_squared: float
     half_texture: float
+    half_texture_squared: float
 
 
 FITTED = Weights(
-    base=4.91,
-    second=0.773,
-    third=0.322,
-    fourth=0.6,
-    against=-1.14,
-    score=0.568,
-    spread=-1.311,
-    reach=0.116,
-    jump=-2.972,
-    texture=-0.314,
-    half_texture=0.502,
+    base=2.159,
+    second=0.839,
+    third=0.279,
+    fourth=0.595,
+    against=-1.064,
+    score=0.136,
+    spread=-1.43,
+    reach=0.048,
+    jump=-2.853,
+    texture=-1.499,
+    texture_squared=-0.143,
+    half_texture=0.156,
+    half_texture_squared=-0.054,
 )
 
 
@@ -104,6 +110,8 @@ def facts(
         _variance(view.filled, (PATCH, half), (end, end)),
         _variance(view.filled, (PATCH, half), (end, 0)),
     )
+    texture = 0.5 * np.log(_variance(view.filled, (PATCH, PATCH), (end, end)))
+    half_texture = 0.5 * np.log(np.minimum.reduce(sides))
     found = [
         np.ones_like(score),
         votes.agree >= 2,
@@ -114,8 +122,10 @@ def facts(
         np.minimum(votes.spread / MOST_SPREAD, 1.0),
         np.log(np.maximum(votes.depth / pixels_per_inverse, 1e-5)),
         np.minimum(jump / MOST_JUMP, 1.0),
-        0.5 * np.log(_variance(view.filled, (PATCH, PATCH), (end, end))),
-        0.5 * np.log(np.minimum.reduce(sides)),
+        texture,
+        texture * texture,
+        half_texture,
+        half_texture * half_texture,
     ]
     return [np.asarray(fact, np.float32) for fact in found]
 
