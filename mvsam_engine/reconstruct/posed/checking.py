@@ -84,6 +84,7 @@ def check_cameras(
 
 
 def _job_photo(capture: Capture, photo: Photo) -> JobPhoto:
+    mask = capture.photo_mask_path(photo)
     return JobPhoto(
         view=photo.view,
         path=str(capture.photo_path(photo).resolve()),
@@ -91,4 +92,5 @@ def _job_photo(capture: Capture, photo: Photo) -> JobPhoto:
         height=photo.height,
         focal=None,
         camera_model=photo.camera_model,
+        mask="" if mask is None else str(mask.resolve()),
     )

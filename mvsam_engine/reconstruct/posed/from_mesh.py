@@ -122,6 +122,7 @@ def _on_grid(found: PhotoAgreement, grid: PhotoGrid) -> PhotoAgreement:
     return PhotoAgreement(
         score=grid.nearest(found.score),
         margin=grid.nearest(found.margin),
+        around=grid.nearest(found.around),
         photos=grid.nearest(found.photos.astype(np.float32)).astype(np.uint8),
         texture=grid.nearest(found.texture),
     )

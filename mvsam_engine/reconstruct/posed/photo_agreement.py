@@ -26,6 +26,8 @@ SAME_DEPTH = 0.01
 # Costs at this or above were not compared at all: the patch leaves the other photo.
 NOT_COMPARED = 1.15
 PATCH = 9
+# What is lost of a perfect match by noise and resampling, in units of the correlation.
+NOISE = 0.03
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,14 +36,16 @@ class PhotoAgreement:
 
     Attributes:
         score: [h, w] mean correlation -0.2..1 with the photos that see the same place.
-        margin: [h, w] how much of it is lost beside the mesh's depth; negative where the photos
-            look more alike there.
-        photos: [h, w] how many photos were compared; 0 leaves score and margin 0.
+        margin: [h, w] -1..1, how much of the correlation is lost beside the mesh's depth, in units
+            of what is missing at it; negative where the photos look more alike beside it.
+        around: [h, w] the same of the means over the patch: a steadier answer.
+        photos: [h, w] how many photos were compared; 0 leaves the three above 0.
         texture: [h, w] standard deviation of the grey values 0..1 of the patch.
     """
 
     score: FloatMap
     margin: FloatMap
+    around: FloatMap
     photos: NDArray[np.uint8]
     texture: FloatMap
 
@@ -60,13 +64,28 @@ def compare_photos(reference: SurfaceView, sources: list[SurfaceView]) -> PhotoA
         beside += np.where(seen, 1.0 - nearby, np.float32(0.0))
         photos += seen
     count = np.maximum(photos, 1).astype(np.float32)
-    score = at / count
+    score, lost = at / count, (at - beside) / count
+    seen_once = (photos > 0).astype(np.float32)
     return PhotoAgreement(
         score=score,
-        margin=score - beside / count,
+        margin=_relative(lost, score) * seen_once,
+        around=_relative(_mean(lost, seen_once), _mean(score, seen_once)) * seen_once,
         photos=photos,
         texture=_texture(reference.view.filled),
     )
+
+
+def _relative(lost: FloatMap, score: FloatMap) -> FloatMap:
+    """Correlation lost beside the mesh in units of what is missing at it, -1..1."""
+    missing = np.clip(1.0 - score, 0.0, 2.0) + np.float32(NOISE)
+    return np.clip(lost / missing, -1.0, 1.0).astype(np.float32)
+
+
+def _mean(values: FloatMap, seen: FloatMap) -> FloatMap:
+    """Mean over the patch around each pixel of what was seen; 0 where nothing was."""
+    weight = cv2.blur(seen, (PATCH, PATCH))
+    total = cv2.blur(values * seen, (PATCH, PATCH))
+    return (total / np.maximum(weight, 1e-3)).astype(np.float32)
 
 
 def _cost(reference: SurfaceView, source: SurfaceView, share: float) -> FloatMap:

@@ -28,8 +28,9 @@ MOST_ERROR = 3.0
 
 
 def pinhole(camera: Camera, factor: float) -> NDArray[np.float64]:
-    """Matrix [3, 3] of the lens-corrected photo, shrunk by `factor`."""
-    return np.diag([factor, factor, 1.0]) @ camera.intrinsics
+    """Matrix [3, 3], without skew, of the lens-corrected photo, shrunk by `factor`."""
+    fx, fy, cx, cy = (factor * camera.param(name) for name in ("fx", "fy", "cx", "cy"))
+    return np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
 
 
 def correct_lens(found: PhotoFeatures, camera: Camera, factor: float) -> PhotoFeatures:
