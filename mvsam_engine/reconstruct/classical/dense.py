@@ -127,7 +127,14 @@ class Dense:
         for index in range(len(self.views)):
             view, sources = self._with_sources(index)
             if sources:
-                planes = first_planes(view, sources, self.device, self._seed(index), self.progress)
+                planes = first_planes(
+                    view,
+                    sources,
+                    self.device,
+                    self._seed(index),
+                    self.progress,
+                    self.options.numbers,
+                )
             else:
                 planes = np.zeros((*view.gray.shape, 3), np.float32)
             self.views.put(index, "planes", planes)

@@ -25,16 +25,15 @@ from mvsam_engine.reconstruct.classical.undistort import (
     WorkingView,
     warp_between,
 )
+from mvsam_engine.reconstruct.presets import PRESETS, Preset
 
 if TYPE_CHECKING:
     from mvsam_engine.reconstruct.classical.device import MatchDevice
 
 Planes = NDArray[np.float32]
 
-# Long side in pixels at which planes are swept.
-COARSE = 384
-# Visits to every pixel at the coarse size, and at each finer one.
-COARSE_ITERATIONS, FINE_ITERATIONS = 2, 2
+# Visits to every pixel at the coarse size.
+COARSE_ITERATIONS = 2
 # Slopes of swept depth, in planes of the sweep per pixel, that are edges.
 STEEP = 0.7
 # What the sources' own depth counts for, beside the looks (cost 0 to 1.2).
@@ -203,6 +202,7 @@ def first_planes(
     device: MatchDevice,
     seed: int,
     progress: Progress,
+    effort: Preset = PRESETS["normal"],
 ) -> Planes:
     """Planes of a view from its sources' looks alone, coarse to fine.
 
@@ -212,12 +212,13 @@ def first_planes(
         device: where to work.
         seed: of the random numbers.
         progress: asked now and then whether to stop.
+        effort: how coarse to begin, and how often to visit every pixel.
 
     Returns:
         [h, w, 3] planes, see `kernels.plane_match`.
     """
     sizes = [(view, sources)]
-    while max(sizes[-1][0].gray.shape) > COARSE:
+    while max(sizes[-1][0].gray.shape) > effort.coarse:
         finer, others = sizes[-1]
         sizes.append((halved(finer), [halved(source) for source in others]))
     coarse, others = sizes.pop()
@@ -235,7 +236,7 @@ def first_planes(
         planes = doubled(planes, *finer.gray.shape)
         step *= 0.25 if not sizes else 0.5
         seed += 2 * COARSE_ITERATIONS
-        match.improve(planes, match.choose(planes), step, FINE_ITERATIONS, seed, progress)
+        match.improve(planes, match.choose(planes), step, effort.visits, seed, progress)
     return planes
 
 
