@@ -87,6 +87,8 @@ def test_matches_become_the_points_that_they_show():
     assert ((angles > 5) & (angles < 15)).all()
     shifted = b.project(points)[0] + [0.0, 12.0]  # off the epipolar line
     assert (triangulate(a, b, a.project(points)[0], shifted)[1] == 0).all()
+    far = 1000.0 * points + [0.0, 0.0, 1000.0]
+    assert np.isnan(triangulate(a, b, a.project(far)[0], b.project(far)[0])[1]).all()
 
 
 def test_rightly_placed_photos_look_alike(photographed):
@@ -196,3 +198,18 @@ def test_groups_of_a_view_graph():
     assert graph.numbers("b", "a").tolist() == [[7, 3]]
     assert graph.matched("b", "a").tolist() == [7]
     assert graph.numbers("a", "f").shape == (0, 2)
+
+
+def test_two_photos_need_many_matches_all_over(photographed):
+    looks, graph = photographed
+    pair = model_of(CAMERAS[1:3])
+    numbers, pixels = graph.matches("v1", "v2")
+    assert len(numbers) > 100
+    assert judge(pair, graph, looks).placed == 2
+    few = ViewGraph(graph.keypoints, {("v1", "v2"): numbers[:90]})
+    assert judge(pair, few, looks).placed == 0
+    # As many, but all from one corner: what repeats is seldom all of a photo.
+    corner = numbers[(pixels[0] < [120, 120]).all(axis=1)]
+    close = ViewGraph(graph.keypoints, {("v1", "v2"): np.repeat(corner, 8, axis=0)})
+    assert len(close.numbers("v1", "v2")) > 100
+    assert judge(pair, close, looks).placed == 0

@@ -68,7 +68,7 @@ class Evidence:
         asked: number of unmatched points that one of the two sees and the other should see.
         alike: how many of them look alike in both.
         angle: median angle in degrees between the two rays to those points, NaN when none.
-        matched: number of verified matches.
+        matched: number of verified matches whose rays are not parallel.
         fitting: how many of them fit the model's cameras.
     """
 
@@ -159,7 +159,7 @@ def _sighted(
             continue
         points, angles = triangulate(*pair, *pixels)
         good = np.flatnonzero(angles > 0)
-        matched[i, j] = matched[j, i] = len(features)
+        matched[i, j] = matched[j, i] = np.isfinite(angles).sum()
         fitting[i, j] = fitting[j, i] = len(good)
         for k, side in ((i, 0), (j, 1)):
             found[k].append((features[good, side], points[good], angles[good]))
@@ -185,7 +185,8 @@ def triangulate(
 
     Returns:
         The points [n, 3], and the angles in degrees between the rays [n]: 0 for a match that does
-        not fit the cameras (behind one of them, too far from the pixels, or no angle to speak of).
+        not fit the cameras (behind one of them or too far from the pixels), NaN for one that says
+        nothing because its rays are (nearly) parallel.
     """
     rays = [
         camera.rays(pixels) @ camera.camera_from_world[:3, :3]
@@ -206,7 +207,7 @@ def triangulate(
         with np.errstate(invalid="ignore"):
             fits &= (depth > 0) & (np.linalg.norm(projected - pixels, axis=1) < limit)
     angles = np.degrees(np.arccos(cosine))
-    return points, np.where(fits & (angles > NARROWEST), angles, 0.0)
+    return points, np.where(angles < NARROWEST, np.nan, np.where(fits, angles, 0.0))
 
 
 def _similar_directions(model: SparseModel, sighted: _Sighted, index: int) -> list[int]:

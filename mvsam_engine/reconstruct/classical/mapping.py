@@ -14,6 +14,9 @@ from mvsam_engine.reconstruct.classical.sfm_job import SfmJob
 from mvsam_engine.reconstruct.classical.sparse import SparseModel
 from mvsam_engine.reconstruct.classical.support import FOCAL_BOUNDS
 
+# Points that the global mapper uses for each photo, where there are more.
+TRACKS = 500
+
 
 def map_global(database: Path, output: Path, seed: int) -> list[pycolmap.Reconstruction]:
     """All cameras at once (GLOMAP), after the focal lengths were estimated from the pairs."""
@@ -22,6 +25,8 @@ def map_global(database: Path, output: Path, seed: int) -> list[pycolmap.Reconst
     pycolmap.calibrate_view_graph(database, calibration)
     options = pycolmap.GlobalPipelineOptions()
     options.random_seed = seed
+    # More points do not place photos better; all come back in the triangulation that follows.
+    options.mapper.track_required_tracks_per_view = TRACKS
     options.mapper.global_positioning.use_gpu = False
     options.mapper.bundle_adjustment.ceres.use_gpu = False
     output.mkdir(exist_ok=True)

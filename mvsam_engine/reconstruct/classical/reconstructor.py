@@ -31,6 +31,8 @@ from mvsam_engine.reconstruct.normalise import WorldChange, world_change
 
 # Photos with a shorter long side hold too few features to be placed.
 SMALLEST_PHOTO = 160
+# Factor between two focal lengths that are still called the same.
+SAME_FOCAL = 1.25
 
 
 class ClassicalReconstructor:
@@ -51,6 +53,7 @@ class ClassicalReconstructor:
             raise too_few_photos(len(photos))
         warm_up = WarmUp()
         model, facts = _place(capture, photos, options, progress)
+        _warn_of_focal(model, photos, progress)
         model, change = _in_people_frame(model)
         warm_up.wait(progress)
         model, agreement = _densify(capture, model, options, progress, transaction)
@@ -123,6 +126,26 @@ def _place(
     order = {photo.view: i for i, photo in enumerate(photos)}
     ranks = sorted(range(len(model.cameras)), key=lambda i: order[model.cameras[i].view])
     return model.keep(ranks), facts
+
+
+def _warn_of_focal(model: SparseModel, photos: tuple[Photo, ...], progress: Progress) -> None:
+    """Say when the lens that was found is not the one that EXIF tells of."""
+    told = {photo.view: photo.focal for photo in photos if photo.focal}
+    strange = [
+        (camera.params[0], told[camera.view])
+        for camera in model.cameras
+        if camera.view in told
+        and not 1 / SAME_FOCAL < camera.params[0] / told[camera.view] < SAME_FOCAL
+    ]
+    if strange:
+        found, said = np.median(np.array(strange), axis=0)
+        progress.warn(
+            "reconstruct.focal",
+            f"The focal length found (about {found:.0f} pixels, {len(strange)} of the photos) is "
+            f"not what EXIF says (about {said:.0f}).",
+            "Photos that were cropped or zoomed by software are like this; otherwise look at the "
+            "result with care.",
+        )
 
 
 def _in_people_frame(model: SparseModel) -> tuple[SparseModel, WorldChange]:
