@@ -125,18 +125,31 @@ def _with_directions(
         true_turns: [n, 3, 3] of the truth.
     """
     rig = float(np.linalg.norm(goal[:, None] - goal[None], axis=-1).max())
-    scale, found = by_centres.scale, by_centres
-    for _ in range(_ROUNDS):
-        off = np.linalg.norm(found.apply(centres) - goal, axis=1)
+    scale = by_centres.scale
+
+    def scatter(fit: Similarity) -> tuple[float, float]:
+        off = np.linalg.norm(fit.apply(centres) - goal, axis=1)
         # The distance of two rotation matrices over sqrt(2) is the angle, when it is small.
-        angle = np.linalg.norm(turns @ found.rotation.T - true_turns, axis=(1, 2)) / math.sqrt(2)
-        length = min(_rms(off) / max(_rms(angle), 1e-15), rig)
+        angle = np.linalg.norm(turns @ fit.rotation.T - true_turns, axis=(1, 2)) / math.sqrt(2)
+        return _rms(off), max(_rms(angle), 1e-15)
+
+    def fitted(length: float) -> Similarity:
         tips = (centres[:, None] + turns * (length / scale)).reshape(-1, 3)
         true_tips = (goal[:, None] + true_turns * length).reshape(-1, 3)
         both = align(np.concatenate([centres, tips]), np.concatenate([goal, true_tips]))
         shift = goal.mean(axis=0) - scale * both.rotation @ centres.mean(axis=0)
-        found = Similarity(scale, both.rotation, shift)
-    return found
+        return Similarity(scale, both.rotation, shift)
+
+    # Trust in the centres and trust in the directions each confirm themselves: both are tried, and
+    # the likelier is kept, which is the one with the smaller product of scatters.
+    found = []
+    for start in (by_centres, fitted(rig)):
+        settled = start
+        for _ in range(_ROUNDS):
+            off, angle = scatter(settled)
+            settled = fitted(min(off / angle, rig))
+        found.append(settled)
+    return min(found, key=lambda fit: math.prod(scatter(fit)))
 
 
 def _rms(values: NDArray[np.float64]) -> float:
