@@ -213,3 +213,16 @@ def test_two_photos_need_many_matches_all_over(photographed):
     close = ViewGraph(graph.keypoints, {("v1", "v2"): np.repeat(corner, 8, axis=0)})
     assert len(close.numbers("v1", "v2")) > 100
     assert judge(pair, close, looks).placed == 0
+
+
+def test_a_small_model_needs_points_of_three_photos(photographed):
+    looks, graph = photographed
+    model = model_of(CAMERAS)
+    assert judge(model, graph, looks).placed == 5
+    # The last photo keeps 30 of its 300 points, then all do.
+    thin = (model.seen_by < 4) | (model.seen_point < 30)
+    weak = replace(model, seen_by=model.seen_by[thin], seen_point=model.seen_point[thin])
+    assert [c.view for c in judge(weak, graph, looks).model.cameras] == ["v0", "v1", "v2", "v3"]
+    few = model.seen_point < 30
+    bare = replace(model, seen_by=model.seen_by[few], seen_point=model.seen_point[few])
+    assert judge(bare, graph, looks).placed == 0
