@@ -21,6 +21,9 @@ MOST_SPREAD, MOST_JUMP = 0.01, 0.05
 AROUND = np.ones((5, 5), np.uint8)
 # Side of the window in which the photo's texture is measured: the patch that was matched.
 PATCH = 9
+# Taken off the log of the odds: the model was fitted with true cameras, and cameras that are found
+# add errors of their own (docs/geometry.md).
+FOUND_CAMERAS = 0.5
 MOST_AGAINST = 3
 
 
@@ -89,7 +92,7 @@ def chance_within_one_percent(
         score: [h, w] how alike the patches look, 0 to 1.
         pixels_per_inverse: how far a point moves in the view's sources per unit of inverse depth.
     """
-    odds = np.zeros_like(score)
+    odds = np.full_like(score, -FOUND_CAMERAS)
     found = facts(view, votes, score, pixels_per_inverse)
     for weight, fact in zip(astuple(FITTED), found, strict=True):
         odds += np.float32(weight) * fact
