@@ -114,7 +114,8 @@ def reconstruct(terminal: Terminal, given: GivenPhotos, root: Path, geometry: Ge
     """Reconstruct and tell what was placed."""
     intake = IntakeOptions(given.masks, given.masks_invert, given.every, given.recursive)
     expected = jobs.forecast_photos(root, given.sources, geometry.options, given.recursive)
-    terminal.print(expected.sentence())
+    if expected.photos:
+        terminal.print(expected.sentence())
     with terminal.progress() as progress:
         capture, reconstruction = jobs.reconstruct_photos(
             root, given.sources, geometry.name, geometry.options, progress, intake
