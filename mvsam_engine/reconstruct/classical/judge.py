@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvsam_engine.reconstruct.classical.evidence import Evidence, Look, gather, triangulate
+from mvsam_engine.reconstruct.classical.seams import largest_whole
 from mvsam_engine.reconstruct.classical.sparse import SparseModel
 from mvsam_engine.reconstruct.classical.support import drop_unsupported, photo_support
 from mvsam_engine.reconstruct.classical.view_graph import ViewGraph
@@ -99,7 +100,9 @@ def judge(model: SparseModel, graph: ViewGraph, looks: dict[str, Look]) -> Judge
         return _judge_pair(drop_unsupported(model), graph)
     evidence = gather(model, graph, looks)
     confirmed, contradicted = verdicts(evidence)
-    kept = _well_held(model, confirmed_core(confirmed, contradicted))
+    core, torn = largest_whole(confirmed_core(confirmed, contradicted), confirmed, evidence)
+    contradicted |= torn
+    kept = _well_held(model, core)
     views = [camera.view for camera in model.cameras]
     linked = confirmed[np.ix_(kept, kept)] > 0
     return Judgement(
