@@ -48,8 +48,8 @@ def test_the_same_walk_without_the_contradiction_is_whole():
     kept, torn = largest_whole(*model_of(8, links))
     assert kept == list(range(8))
     assert not torn.any()
-    # A contradiction of no more weight than the seam itself is no reason.
-    kept, _ = largest_whole(*model_of(8, links, [(4, 5, 70)]))
+    # A few matches that do not fit are no reason.
+    kept, _ = largest_whole(*model_of(8, links, [(4, 5, TEARING - 1)]))
     assert kept == list(range(8))
 
 
@@ -59,14 +59,6 @@ def test_like_walls_of_a_right_model_do_not_tear_it():
     alike = [(i, i + 6, 200) for i in range(6)]
     kept, torn = largest_whole(*model_of(12, ring, alike))
     assert kept == list(range(12))
-    assert not torn.any()
-
-
-def test_parts_that_others_join_are_whole():
-    """The link that was refused at first does not matter once another way holds."""
-    links = [(0, 1, 400), (2, 3, 400), (1, 2, 320), (0, 3, 330)]
-    kept, torn = largest_whole(*model_of(4, links, [(1, 3, 650)]))
-    assert kept == [0, 1, 2, 3]
     assert not torn.any()
 
 

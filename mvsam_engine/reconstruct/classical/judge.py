@@ -27,6 +27,9 @@ LEAST_FITTING = 30
 # Share of the verified matches that must fit the cameras of a confirmed pair: 0.8 and more in 9 of
 # 10 right pairs, less in half of the wrong ones.
 FITTING_SHARE = 0.75
+# Share in the best of a photo's confirmed pairs below which the photo is bent into its place: 0.76
+# in the wrong places seen, 0.87 and more in right ones.
+HELD_SHARE = 0.82
 # The same for a whole model: right ones explained 638 of 640 and 376 of 378 matches, one of three
 # photos that other photos had bent 539 of 640.
 EXACT_SHARE = 0.9
@@ -150,6 +153,8 @@ def verdicts(evidence: Evidence) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     needed = needed - np.where(near, 0.0, WIDE_ALLOWANCE)
     confirmed = (enough & fits & (evidence.share >= needed)).astype(np.int64)
     held = evidence.fitting.sum(axis=1) >= LEAST_FITTING
+    exact = np.where(confirmed > 0, evidence.fitting / np.maximum(evidence.matched, 1), 0.0)
+    held &= exact.max(axis=1) >= HELD_SHARE
     confirmed *= held[:, None] & held[None, :]
     strong = (evidence.asked >= STRONG_ASKED) & (evidence.matched >= STRONG_MATCHES)
     confirmed[(confirmed > 0) & strong & (evidence.share >= STRONG_SHARE)] = 2
