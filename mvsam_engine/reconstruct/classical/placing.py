@@ -29,6 +29,8 @@ from mvsam_engine.reconstruct.classical.sparse import SparseModel
 from mvsam_engine.reconstruct.classical.support import plausible_focal
 from mvsam_engine.reconstruct.classical.view_graph import ViewGraph
 
+# In the names of the ways of mapping.
+GLOBAL, CONTINUED = "global", "continued"
 # Random seeds of the verification: it decides close calls, and with few photos those decide all.
 SEEDS = 3
 # Up to so many photos a second opinion is asked even when the first model places all of them.
@@ -39,6 +41,10 @@ START_ANGLES = (8.0, 2.0)
 ATTEMPTS = SEEDS + len(START_ANGLES)
 # Up to so many photos two kinds of mapper are compared when a model is mapped anew.
 HANDFUL = 5
+# Of two models that place as many photos and agree, the global mapper's is taken, unless this share
+# more of the matches fit the other: on eight photos 14 degrees apart its cameras were three to ten
+# times as exact (0.02 against 0.05 to 0.5 degrees), although up to 6 % fewer matches fitted them.
+GLOBAL_ALLOWANCE = 0.15
 # Times that a model is mapped anew after photos were dropped; one that still changes is not kept.
 ROUNDS = 4
 # Matches between two photos that make a common subject certain enough to speak of a scene.
@@ -58,6 +64,24 @@ class Candidate:
 
     judgement: Judgement
     found: pycolmap.Reconstruction
+
+    def beats(self, other: Candidate) -> bool:
+        """Whether this is the better of two models."""
+        ours, theirs = self.judgement, other.judgement
+        if (
+            ours.placed != theirs.placed
+            or self._is_global == other._is_global
+            or contradict(ours.model, theirs.model)
+        ):
+            return ours.beats(theirs)
+        if self._is_global:
+            return ours.fitting >= (1 - GLOBAL_ALLOWANCE) * theirs.fitting
+        return (1 - GLOBAL_ALLOWANCE) * ours.fitting > theirs.fitting
+
+    @property
+    def _is_global(self) -> bool:
+        method = self.judgement.model.method
+        return method.startswith(GLOBAL) and not method.endswith(CONTINUED)
 
 
 class Placer:
@@ -139,13 +163,13 @@ class Placer:
         """Ways of mapping and the models that they gave, each made when it is asked for."""
         seed, count = self._job.seed, len(self._views)
         if count > 2:
-            yield f"global, seed {seed}", map_global(self._verified, self._output(), seed)
+            yield f"{GLOBAL}, seed {seed}", map_global(self._verified, self._output(), seed)
         for angle in START_ANGLES:
             models = map_incremental(self._verified, self._output(), seed, angle, count)
             yield f"incremental, {angle:.0f} degrees", models
         for other in range(seed + 1, seed + SEEDS if count > 2 else 0):
             verified = self._verify_again(other)
-            yield f"global, seed {other}", map_global(verified, self._output(), other)
+            yield f"{GLOBAL}, seed {other}", map_global(verified, self._output(), other)
 
     def _verify_again(self, seed: int) -> Path:
         verified = self._folder / f"verified{seed}.db"
@@ -163,7 +187,7 @@ class Placer:
         if candidate is None:
             return
         self.rivals.append(candidate)
-        if self.best is None or candidate.judgement.beats(self.best.judgement):
+        if self.best is None or candidate.beats(self.best):
             self.best = candidate
 
     def _settle(self, found: pycolmap.Reconstruction, method: str) -> Candidate | None:
@@ -231,7 +255,7 @@ class Placer:
         for found in map_incremental(
             self._verified, self._output(), seed, angle, count, best.found
         ):
-            self._offer(found, f"{best.judgement.model.method}, continued")
+            self._offer(found, f"{best.judgement.model.method}, {CONTINUED}")
 
 
 def finish(placer: Placer, facts: list[PhotoFacts]) -> SparseModel | None:
