@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Typed messages between add-on and engine (standard library only)."""
 
+from mvsam_engine.protocol.forecasting import ForecastParams, ForecastResult
 from mvsam_engine.protocol.lines import decode_answer, decode_request, encode
 from mvsam_engine.protocol.messages import (
     PROTOCOL_VERSION,
     CancelParams,
     DeleteParams,
     ErrorBody,
-    ForecastParams,
-    ForecastResult,
     HelloParams,
     HelloResult,
     Note,

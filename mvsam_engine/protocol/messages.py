@@ -25,8 +25,10 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from mvsam_engine.errors import ProtocolError
-from mvsam_engine.fields import Fields, JsonObject
+from mvsam_engine.fields import JsonObject
+from mvsam_engine.protocol.forecasting import ForecastParams
 from mvsam_engine.protocol.placing import PlaceParams
+from mvsam_engine.protocol.reading import fields_of, texts_of
 
 PROTOCOL_VERSION = 1
 
@@ -47,7 +49,7 @@ class HelloParams:
     @classmethod
     def from_json(cls, data: object) -> HelloParams:
         """Read `params`."""
-        f = _fields(data, cls.METHOD)
+        f = fields_of(data, cls.METHOD)
         return cls(client=f.text("client"), protocol=f.integer("protocol"))
 
 
@@ -72,7 +74,7 @@ class HelloResult:
     @classmethod
     def from_json(cls, data: object) -> HelloResult:
         """Read `result`."""
-        f = _fields(data, "hello result")
+        f = fields_of(data, "hello result")
         return cls(
             engine=f.text("engine"),
             protocol=f.integer("protocol"),
@@ -119,10 +121,10 @@ class ReconstructParams:
     @classmethod
     def from_json(cls, data: object) -> ReconstructParams:
         """Read `params`."""
-        f = _fields(data, cls.METHOD)
+        f = fields_of(data, cls.METHOD)
         return cls(
             capture=f.text("capture"),
-            photos=_texts(f, "photos"),
+            photos=texts_of(f, "photos"),
             geometry=f.text("geometry", ""),
             max_size=f.integer("max_size", 0),
             device=f.text("device", "auto"),
@@ -153,88 +155,13 @@ class ReconstructResult:
     @classmethod
     def from_json(cls, data: object) -> ReconstructResult:
         """Read `result`."""
-        f = _fields(data, "reconstruct result")
+        f = fields_of(data, "reconstruct result")
         pairs: list[tuple[str, str]] = []
         for item in f.items("unplaced", []):
-            p = _fields({"pair": item}, "reconstruct result")
-            view, reason = _texts(p, "pair")
+            p = fields_of({"pair": item}, "reconstruct result")
+            view, reason = texts_of(p, "pair")
             pairs.append((view, reason))
-        return cls(_texts(f, "views"), tuple(pairs), f.number("seconds"))
-
-
-@dataclass(frozen=True, slots=True)
-class ForecastParams:
-    """How long would a reconstruction take, and how much memory? Nothing is changed.
-
-    Attributes:
-        capture: folder of the capture, made or not; its photos count too.
-        photos: files and folders that would be added.
-        preset: draft, normal or fine.
-        max_size: long side of the pointmaps in pixels, 0 for the preset's.
-        recursive: whether folders are searched below too.
-        cameras: as for `ReconstructParams`; placing then costs nothing.
-        mesh: as for `ReconstructParams`; matching then costs nothing.
-    """
-
-    METHOD: ClassVar[str] = "forecast"
-    capture: str
-    photos: tuple[str, ...] = ()
-    preset: str = "normal"
-    max_size: int = 0
-    recursive: bool = False
-    cameras: str = ""
-    mesh: str = ""
-
-    @classmethod
-    def from_json(cls, data: object) -> ForecastParams:
-        """Read `params`."""
-        f = _fields(data, cls.METHOD)
-        return cls(
-            capture=f.text("capture"),
-            photos=_texts(f, "photos"),
-            preset=f.text("preset", "normal"),
-            max_size=f.integer("max_size", 0),
-            recursive=f.flag("recursive", False),
-            cameras=f.text("cameras", ""),
-            mesh=f.text("mesh", ""),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class ForecastResult:
-    """What to expect of a reconstruction.
-
-    Attributes:
-        photos: how many.
-        seconds: wall time.
-        memory_mb: largest memory of all processes together.
-        free_memory_mb: what is free now, 0 when it cannot be told.
-        fits: whether that is enough, as far as can be told.
-        smaller_preset: name of a preset that fits, "" when the asked one does or none.
-        sentence: all of this for people.
-    """
-
-    photos: int
-    seconds: float
-    memory_mb: float
-    free_memory_mb: float
-    fits: bool
-    smaller_preset: str
-    sentence: str
-
-    @classmethod
-    def from_json(cls, data: object) -> ForecastResult:
-        """Read `result`."""
-        f = _fields(data, "forecast result")
-        return cls(
-            photos=f.integer("photos"),
-            seconds=f.number("seconds"),
-            memory_mb=f.number("memory_mb"),
-            free_memory_mb=f.number("free_memory_mb"),
-            fits=f.flag("fits", True),
-            smaller_preset=f.text("smaller_preset", ""),
-            sentence=f.text("sentence"),
-        )
+        return cls(texts_of(f, "views"), tuple(pairs), f.number("seconds"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +183,7 @@ class SegmentParams:
     @classmethod
     def from_json(cls, data: object) -> SegmentParams:
         """Read `params`."""
-        f = _fields(data, cls.METHOD)
+        f = fields_of(data, cls.METHOD)
         return cls(f.text("capture"), f.mapping("object"), f.text("segmenter", ""))
 
 
@@ -279,7 +206,7 @@ class SegmentResult:
     @classmethod
     def from_json(cls, data: object) -> SegmentResult:
         """Read `result`."""
-        f = _fields(data, "segment result")
+        f = fields_of(data, "segment result")
         return cls(
             f.text("object_id"), f.integer("revision"), f.mapping("object"), f.number("seconds")
         )
@@ -296,7 +223,7 @@ class PrepareParams:
     @classmethod
     def from_json(cls, data: object) -> PrepareParams:
         """Read `params`."""
-        f = _fields(data, cls.METHOD)
+        f = fields_of(data, cls.METHOD)
         return cls(f.text("capture"), f.text("segmenter", ""))
 
 
@@ -311,7 +238,7 @@ class DeleteParams:
     @classmethod
     def from_json(cls, data: object) -> DeleteParams:
         """Read `params`."""
-        f = _fields(data, cls.METHOD)
+        f = fields_of(data, cls.METHOD)
         return cls(f.text("capture"), f.text("object_id"))
 
 
@@ -325,7 +252,7 @@ class CancelParams:
     @classmethod
     def from_json(cls, data: object) -> CancelParams:
         """Read `params`."""
-        return cls(_fields(data, cls.METHOD).integer("request"))
+        return cls(fields_of(data, cls.METHOD).integer("request"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,7 +268,7 @@ class ProgressNote:
     @classmethod
     def from_json(cls, data: object) -> ProgressNote:
         """Read `params`."""
-        f = _fields(data, cls.METHOD)
+        f = fields_of(data, cls.METHOD)
         return cls(f.integer("request"), f.text("stage"), f.integer("done"), f.integer("total"))
 
 
@@ -358,7 +285,7 @@ class WarningNote:
     @classmethod
     def from_json(cls, data: object) -> WarningNote:
         """Read `params`."""
-        f = _fields(data, cls.METHOD)
+        f = fields_of(data, cls.METHOD)
         return cls(f.integer("request"), f.text("code"), f.text("message"), f.text("remedy", ""))
 
 
@@ -375,7 +302,7 @@ class ViewAnsweredNote:
     @classmethod
     def from_json(cls, data: object) -> ViewAnsweredNote:
         """Read `params`."""
-        f = _fields(data, cls.METHOD)
+        f = fields_of(data, cls.METHOD)
         return cls(f.integer("request"), f.text("object_id"), f.integer("revision"), f.text("view"))
 
 
@@ -393,7 +320,7 @@ class ErrorBody:
     @classmethod
     def from_json(cls, data: object) -> ErrorBody:
         """Read the `data` member of a JSON-RPC error."""
-        f = _fields(data, "error")
+        f = fields_of(data, "error")
         return cls(f.text("code"), f.text("message"), f.text("remedy", ""))
 
 
@@ -437,17 +364,3 @@ def to_json(message: object) -> JsonObject:
     if not dataclasses.is_dataclass(message) or isinstance(message, type):
         raise ProtocolError("protocol.type", f"{message!r} is not a protocol message.")
     return dataclasses.asdict(message)
-
-
-def _fields(data: object, where: str) -> Fields:
-    return Fields(data, f"The message {where!r}", ProtocolError, "protocol.field")
-
-
-def _texts(fields: Fields, key: str) -> tuple[str, ...]:
-    values = fields.items(key, [])
-    for value in values:
-        if not isinstance(value, str):
-            raise ProtocolError(
-                "protocol.field", f"{key!r} of a message holds something that is not text."
-            )
-    return tuple(str(v) for v in values)

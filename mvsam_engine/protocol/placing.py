@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from mvsam_engine.errors import ProtocolError
-from mvsam_engine.fields import Fields, JsonObject
+from mvsam_engine.fields import JsonObject
+from mvsam_engine.protocol.reading import fields_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class KnownDistance:
     @classmethod
     def from_json(cls, data: object) -> KnownDistance:
         """Read one of `distances`."""
-        f = _fields(data, "place distances")
+        f = fields_of(data, "place distances")
         return cls(
             f.text("first_view"),
             f.number("first_x"),
@@ -48,7 +48,7 @@ class KnownBaseline:
     @classmethod
     def from_json(cls, data: object) -> KnownBaseline:
         """Read one of `baselines`."""
-        f = _fields(data, "place baselines")
+        f = fields_of(data, "place baselines")
         return cls(f.text("first_view"), f.text("second_view"), f.number("metres"))
 
 
@@ -81,7 +81,7 @@ class PlaceParams:
     @classmethod
     def from_json(cls, data: object) -> PlaceParams:
         """Read `params`."""
-        f = _fields(data, cls.METHOD)
+        f = fields_of(data, cls.METHOD)
         return cls(
             capture=f.text("capture"),
             upright=f.flag("upright", False),
@@ -105,7 +105,7 @@ class FoundLength:
     @classmethod
     def from_json(cls, data: object) -> FoundLength:
         """Read one of `lengths`."""
-        f = _fields(data, "place result lengths")
+        f = fields_of(data, "place result lengths")
         return cls(f.text("label"), f.number("metres"), f.number("found"))
 
 
@@ -130,9 +130,9 @@ class PlaceResult:
     @classmethod
     def from_json(cls, data: object) -> PlaceResult:
         """Read `result`."""
-        f = _fields(data, "place result")
+        f = fields_of(data, "place result")
         sentences = [
-            _fields({"sentence": s}, "place result").text("sentence")
+            fields_of({"sentence": s}, "place result").text("sentence")
             for s in f.items("sentences", [])
         ]
         return cls(
@@ -142,7 +142,3 @@ class PlaceResult:
             lengths=tuple(FoundLength.from_json(item) for item in f.items("lengths", [])),
             sentences=tuple(sentences),
         )
-
-
-def _fields(data: object, where: str) -> Fields:
-    return Fields(data, f"The message {where!r}", ProtocolError, "protocol.field")
