@@ -23,7 +23,8 @@ import numpy as np
 from PIL import Image
 
 from mvsam_engine.capture.camera import Camera
-from mvsam_engine.train.scenes.cameras import look_at
+from mvsam_engine.capture.conventions import look_at
+from mvsam_engine.train.scenes.cameras import DOWN, rolled
 from mvsam_engine.train.scenes.render import Studio
 from mvsam_engine.train.scenes.textures import Patches
 from mvsam_engine.train.scenes.world import World, make_world
@@ -44,7 +45,8 @@ def walk(world: World, views: int, width: int, height: int, seed: int) -> list[C
         away = world.radius * (2.1 + 0.2 * math.sin(3 * around + index / A_TURN))
         toward = [math.cos(up) * math.cos(around), math.cos(up) * math.sin(around), math.sin(up)]
         goal = world.target + rng.normal(0, 0.06 * world.radius, 3)
-        pose = look_at(world.target + away * np.array(toward), goal, float(rng.normal(0, 0.02)))
+        pose = look_at(world.target + away * np.array(toward), goal, DOWN)
+        pose = rolled(pose, float(rng.normal(0, 0.02)))
         params = (focal, width / 2, height / 2)
         cameras.append(Camera(f"walk_{index:03d}", "SIMPLE_PINHOLE", width, height, params, pose))
     return cameras

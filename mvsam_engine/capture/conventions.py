@@ -44,6 +44,24 @@ def camera_center(camera_from_world: FloatArray) -> FloatArray:
     return -camera_from_world[:3, :3].T @ camera_from_world[:3, 3]
 
 
+def look_at(center: FloatArray, target: FloatArray, down: FloatArray) -> FloatArray:
+    """Camera-from-world 4x4 of a camera at `center` [3] that sees `target` [3] in its middle.
+
+    Args:
+        center: world position of the camera.
+        target: world position, not straight above or below.
+        down: world direction [3] that points down in the photo.
+    """
+    forward = target - center
+    forward = forward / np.linalg.norm(forward)
+    right = np.cross(down, forward)
+    right = right / np.linalg.norm(right)
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.stack([right, np.cross(forward, right), forward])
+    matrix[:3, 3] = -matrix[:3, :3] @ center
+    return matrix
+
+
 def blender_world_from_camera(camera_from_world: FloatArray) -> FloatArray:
     """Blender's `matrix_world` 4x4 for an OpenCV camera-from-world matrix."""
     return invert_rigid(camera_from_world) @ OPENCV_BLENDER_FLIP

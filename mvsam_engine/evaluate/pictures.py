@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mvsam_engine.capture import Capture
-from mvsam_engine.capture.conventions import camera_center, transform_points
+from mvsam_engine.capture.conventions import camera_center, look_at, transform_points
 from mvsam_engine.evaluate.exchange import read_depth, read_result
 from mvsam_engine.evaluate.metrics import MEASURED, pose_errors, sample_depth
 from mvsam_engine.evaluate.outcome import Outcome
 from mvsam_engine.evaluate.sources import PhotoSet
-from mvsam_engine.evaluate.splat import BACKGROUND, Cloud, join, look_at, splat
+from mvsam_engine.evaluate.splat import BACKGROUND, Cloud, join, splat
 from mvsam_engine.photos import read_rgb
 
 VIEWS = 3

@@ -44,20 +44,6 @@ def join(clouds: list[Cloud]) -> Cloud:
     )
 
 
-def look_at(
-    place: NDArray[np.float64], target: NDArray[np.float64], down: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Camera-from-world 4x4 of a camera at `place` that sees `target` in its middle."""
-    forward = target - place
-    forward /= np.linalg.norm(forward)
-    right = np.cross(down, forward)
-    right /= np.linalg.norm(right)
-    rotation = np.stack([right, np.cross(forward, right), forward])
-    matrix = np.eye(4)
-    matrix[:3, :3], matrix[:3, 3] = rotation, -rotation @ place
-    return matrix
-
-
 def splat(
     cloud: Cloud, camera_from_world: NDArray[np.float64], focal: float, size: tuple[int, int]
 ) -> NDArray[np.uint8]:

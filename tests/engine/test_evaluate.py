@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from mvsam_engine.capture.conventions import camera_center, invert_rigid
+from mvsam_engine.capture.conventions import camera_center, invert_rigid, look_at
 from mvsam_engine.cli import app
 from mvsam_engine.commands.evaluate import parse_counts, parse_methods, parse_seeds
 from mvsam_engine.errors import Cancelled, UsageError
@@ -447,7 +447,7 @@ def test_near_points_hide_far_ones() -> None:
 def test_a_viewer_sees_its_target_in_the_middle_and_upright() -> None:
     place, target = np.array([3.0, -1.0, 2.0]), np.array([0.5, 0.2, 7.0])
     down = np.array([0.0, 1.0, 0.0])
-    matrix = splat.look_at(place, target, down)
+    matrix = look_at(place, target, down)
     seen = matrix[:3, :3] @ target + matrix[:3, 3]
     assert seen[:2] == pytest.approx([0, 0], abs=1e-12) and seen[2] > 0
     assert camera_center(matrix) == pytest.approx(place)

@@ -9,8 +9,8 @@ import trimesh
 from PIL import Image
 
 from mvsam_engine.capture import Camera
-from mvsam_engine.capture.conventions import grid_pixels
-from mvsam_engine.train.scenes.cameras import look_at, walk_around
+from mvsam_engine.capture.conventions import grid_pixels, look_at
+from mvsam_engine.train.scenes.cameras import DOWN, walk_around
 from mvsam_engine.train.scenes.render import Studio
 from mvsam_engine.train.scenes.shapes import SHAPES, random_shape
 from mvsam_engine.train.scenes.textures import SIDE, Patches, make_texture
@@ -38,7 +38,7 @@ def one_box(texture=None):
 
 
 def camera_at(center, target=(0.0, 0.0, 0.5), focal=80.0):
-    pose = look_at(np.array(center, float), np.array(target, float))
+    pose = look_at(np.array(center, float), np.array(target, float), DOWN)
     return Camera("a", "SIMPLE_PINHOLE", WIDTH, HEIGHT, (focal, WIDTH / 2, HEIGHT / 2), pose)
 
 

@@ -7,7 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvsam_engine.capture.camera import Camera
+from mvsam_engine.capture.conventions import look_at
 from mvsam_engine.train.scenes.world import World
+
+# Down, where Z is up.
+DOWN = np.array([0.0, 0.0, -1.0])
 
 
 def walk_around(
@@ -37,29 +41,14 @@ def walk_around(
         offset = np.array([np.cos(up) * np.cos(around), np.cos(up) * np.sin(around), np.sin(up)])
         center = world.target + distance * offset
         goal = world.target + rng.normal(0.0, 0.12 * world.radius, 3)
-        pose = look_at(center, goal, roll=rng.normal(0.0, 0.03))
+        pose = rolled(look_at(center, goal, DOWN), rng.normal(0.0, 0.03))
         params = (focal, width / 2, height / 2)
         cameras.append(Camera(f"{i:03d}", "SIMPLE_PINHOLE", width, height, params, pose))
     return tuple(cameras)
 
 
-def look_at(
-    center: NDArray[np.float64], target: NDArray[np.float64], roll: float = 0.0
-) -> NDArray[np.float64]:
-    """Camera-from-world 4x4 of a camera at `center` that looks at `target`, Z up, turned by `roll`.
-
-    Args:
-        center: [3].
-        target: [3], not straight above or below.
-        roll: radians about the viewing direction.
-    """
-    forward = target - center
-    forward = forward / np.linalg.norm(forward)
-    right = np.cross(forward, [0.0, 0.0, 1.0])
-    right = right / np.linalg.norm(right)
-    down = np.cross(forward, right)
-    turned = np.cos(roll) * right + np.sin(roll) * down
-    matrix = np.eye(4)
-    matrix[:3, :3] = np.stack([turned, np.cross(forward, turned), forward])
-    matrix[:3, 3] = -matrix[:3, :3] @ center
-    return matrix
+def rolled(camera_from_world: NDArray[np.float64], roll: float) -> NDArray[np.float64]:
+    """A camera-from-world matrix turned by `roll` radians about its viewing direction."""
+    turn = np.eye(4)
+    turn[:2, :2] = [[np.cos(roll), np.sin(roll)], [-np.sin(roll), np.cos(roll)]]
+    return turn @ camera_from_world
