@@ -75,6 +75,8 @@ class Studio:
         self._mesh = TriangleMesh(self._scene, triangles.astype(np.float32))
         self._part_of_face = np.repeat(np.arange(len(meshes)), counts)
         self._corner_normals = np.concatenate([_corner_normals(part) for part in world.parts])
+        self._gloss = np.array([part.gloss for part in world.parts])
+        self._polish = np.array([part.polish for part in world.parts])
         self._thing_of_part = np.array([part.thing for part in world.parts], np.uint8)
 
     def photograph(self, camera: Camera, rays_per_side: int = 2, seed: int = 0) -> Photograph:
@@ -147,7 +149,22 @@ class Studio:
         lit = self._sunlight(points, normals)
         sky = AMBIENT * (0.65 + 0.35 * normals[:, 2])
         colors[hit] = albedo * (sky + (1.0 - AMBIENT) * 1.5 * lit)[:, None]
+        colors[hit] += self._reflections(seen.part[hit], directions[hit], normals, lit)[:, None]
         return colors
+
+    def _reflections(
+        self,
+        part: NDArray[np.int64],
+        directions: NDArray[np.float64],
+        normals: NDArray[np.float64],
+        lit: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """White light [n] of the sun's mirror image (Blinn 1977), where the sun shines."""
+        towards_eye = -directions / np.linalg.norm(directions, axis=1, keepdims=True)
+        halfway = towards_eye + self.world.sun
+        halfway /= np.maximum(np.linalg.norm(halfway, axis=1, keepdims=True), 1e-9)
+        cosine = np.maximum(np.einsum("nc,nc->n", normals, halfway), 0.0)
+        return np.where(lit > 0, self._gloss[part] * cosine ** self._polish[part], 0.0)
 
     def _sunlight(
         self, points: NDArray[np.float64], normals: NDArray[np.float64]

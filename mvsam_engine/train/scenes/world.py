@@ -15,6 +15,8 @@ from mvsam_engine.train.scenes.textures import Patches, Texture
 
 # Names of what is not a thing: floor, walls.
 BACKGROUND = 0
+# Share of things' surfaces that reflect the sun.
+GLOSSY = 0.4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,6 +29,8 @@ class Part:
         local_from_world: [4, 4] rigid, the frame that the texture is laid on in.
         thing: number of the thing that it belongs to; 0 for floor and walls.
         smooth: whether it is shaded round rather than with flat faces.
+        gloss: strength of the sun's reflection, 0 for a dull surface.
+        polish: exponent of the reflection; the higher, the smaller the bright spot.
     """
 
     mesh: Trimesh
@@ -34,6 +38,8 @@ class Part:
     local_from_world: NDArray[np.float64]
     thing: int
     smooth: bool
+    gloss: float = 0.0
+    polish: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,5 +148,8 @@ def _dressed(
         moved = mesh.copy()
         moved.apply_transform(placed)
         texture = shared or patches.draw(rng)
-        parts.append(Part(moved, texture, local, number, smooth=len(mesh.faces) > 200))
+        gloss = float(rng.uniform(0.1, 0.8)) if rng.random() < GLOSSY else 0.0
+        polish = float(np.exp(rng.uniform(np.log(8), np.log(200))))
+        smooth = len(mesh.faces) > 200
+        parts.append(Part(moved, texture, local, number, smooth, gloss, polish))
     return parts
