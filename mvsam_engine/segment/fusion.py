@@ -132,12 +132,18 @@ def prompts_from_fused(fused: Fused, frame: ModelFrame) -> SamPrompts | None:
     included = spread_points(closed > 0, MOST_INCLUDED, margin=1.0)
     excluded = spread_points(outside, MOST_EXCLUDED, margin=1.5)
     positions = np.concatenate([included, excluded]) * CELL
-    logits = np.where(fused.known, (fused.weight - 0.5) * PROMPT_GAIN, 0.0).reshape(shape)
+    logits = fused_logits(fused).reshape(shape)
     return SamPrompts(
         points=positions.astype(np.float32),
         labels=np.arange(len(positions)) < len(included),
         mask=frame.pad(logits, -PROMPT_GAIN / 2),
     )
+
+
+def fused_logits(fused: Fused) -> NDArray[np.float32]:
+    """Fused weights as logits [cells] of a dense prompt, 0 where nothing is known."""
+    logits = np.where(fused.known, (fused.weight - 0.5) * PROMPT_GAIN, 0.0)
+    return logits.astype(np.float32)
 
 
 def joined_prompts(first: SamPrompts, second: SamPrompts) -> SamPrompts:

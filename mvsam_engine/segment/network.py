@@ -16,21 +16,23 @@ Segment Anything, https://arxiv.org/abs/2304.02643. Beyond the paper, each with 
     dense prompts   an earlier answer, fused on the 3D points, as a mask prompt for every view.
 
 Convention: rows of a batch are (view, object) pairs, each decoded on its own. B rows, N prompt
-tokens, 256 channels, a 64 x 64 grid of image tokens; positions in the image are in the 1024-square
-(`segment.frame`), positions in space are standardised (`standardise`).
+tokens, 256 channels, an R x C grid of image tokens: the top left of SAM's 64 x 64, as much of it as
+the photos fill (its padding says nothing, and a quarter of the time goes with it). Positions in the
+image are in the 1024-square (`segment.frame`), positions in space are standardised (`standardise`).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from mvsam_engine.segment.frame import MASK_SIDE, MODEL_SIDE
-from mvsam_engine.segment.two_way import two_way
+from mvsam_engine.segment.frame import MODEL_SIDE
+from mvsam_engine.segment.two_way import mask_logits, two_way
 
 # Kinds of prompt tokens; the first five are SAM's own embeddings, in its order.
 NOT_A_POINT, EXCLUDE, INCLUDE, BOX_START, BOX_END = -1, 0, 1, 2, 3
@@ -47,8 +49,10 @@ class Config:
     Attributes:
         width: channels of a token.
         frequencies: of the 3D code; sine and cosine of each make `width` channels.
-        frequency_spread: standard deviation of the frequencies, in cycles per unit of the
-            standardised scene.
+        frequency_spread: middle size of the frequencies, in cycles per unit of the standardised
+            scene.
+        frequency_octaves: how many octaves of sizes there are around it: low ones tell the corners
+            of a scene apart, high ones its small things.
         code: which positions the tokens carry. "3d" is the paper's network; "2d" and "none" are
             its ablations; "2d+3d" keeps SAM's own code beside the 3D code.
         views: "single" decodes each view on its own, "full" lets the tokens of all views of an
@@ -59,7 +63,8 @@ class Config:
 
     width: int = 256
     frequencies: int = 128
-    frequency_spread: float = 0.6
+    frequency_spread: float = 0.9
+    frequency_octaves: float = 4.0
     code: Literal["2d+3d", "3d", "2d", "none"] = "2d+3d"
     views: Literal["single", "full"] = "single"
     confidence: bool = True
@@ -95,16 +100,21 @@ class Views:
     """The image tokens of B rows.
 
     Attributes:
-        features: [B, 256, 64, 64] of the frozen image encoder.
-        code: [B, 256, 64, 64] mean 3D code of what each token shows (`SpaceCode.of_grid`).
-        known: [B, 64, 64] 0..1, share of each token's pixels that have a 3D point.
-        low: [B, 64, 64] 0..1, share of them whose confidence is low.
+        features: [B, 256, R, C] of the frozen image encoder.
+        code: [B, R, C, 256] mean 3D code of what each token shows (`SpaceCode.of_grid`).
+        known: [B, R, C] 0..1, share of each token's pixels that have a 3D point.
+        low: [B, R, C] 0..1, share of them whose confidence is low.
     """
 
     features: Tensor
     code: Tensor
     known: Tensor
     low: Tensor
+
+    def rows(self, chosen: Sequence[int]) -> Views:
+        """Some of the rows, in the given order."""
+        index = torch.as_tensor(list(chosen), device=self.features.device)
+        return Views(self.features[index], self.code[index], self.known[index], self.low[index])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,7 +130,7 @@ class Prompts:
         points: [B, N, 3] standardised positions in space, where `located`.
         located: [B, N] bool, whether the prompt has a position in space.
         low: [B, N] bool, whether the confidence of that position is low.
-        masks: [B, 256, 256] logits of dense prompts.
+        masks: [B, 4R, 4C] logits of dense prompts.
         masked: [B] bool, whether a row has a dense prompt.
     """
 
@@ -140,7 +150,7 @@ class Answers:
     """What the network says about B rows.
 
     Attributes:
-        logits: [B, 4, 256, 256], > 0 is object; row 0 for unambiguous prompts, then three choices.
+        logits: [B, 4, 4R, 4C], > 0 is object; row 0 for unambiguous prompts, then three choices.
         ious: [B, 4] estimate of each mask's IoU.
         presence: [B] logit, > 0 when the object is seen in the view.
     """
@@ -177,13 +187,16 @@ class SpaceCode(nn.Module):
 
     Args:
         frequencies: how many; the code has twice as many channels.
-        spread: standard deviation of the frequencies.
+        spread: middle size of the frequencies, cycles per unit.
+        octaves: their sizes are spread evenly over so many octaves around it.
     """
 
-    def __init__(self, frequencies: int, spread: float) -> None:
+    def __init__(self, frequencies: int, spread: float, octaves: float) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(20260117)
-        matrix = torch.randn(3, frequencies, generator=generator) * spread
+        direction = torch.randn(3, frequencies, generator=generator)
+        direction = direction / direction.norm(dim=0)
+        matrix = direction * spread * 2.0 ** (octaves * torch.linspace(-0.5, 0.5, frequencies))
         self.matrix: Tensor
         self.register_buffer("matrix", matrix)
 
@@ -204,7 +217,7 @@ class SpaceCode(nn.Module):
             cells: side of the square of points that one token covers.
 
         Returns:
-            Code [256, H / cells, W / cells], zero where nothing is known, and the known share
+            Code [H / cells, W / cells, 256], zero where nothing is known, and the known share
             [H / cells, W / cells].
         """
         rows, columns = points.shape[0] // cells, points.shape[1] // cells
@@ -216,7 +229,7 @@ class SpaceCode(nn.Module):
         weight = by_token(known[..., None].to(points.dtype))
         code = self(torch.nan_to_num(by_token(points)))
         total = (code * weight).sum(dim=2) / weight.sum(dim=2).clamp_min(1.0)
-        return total.permute(2, 0, 1), weight.mean(dim=2)[..., 0]
+        return total, weight.mean(dim=2)[..., 0]
 
 
 class MVSam(nn.Module):
@@ -234,7 +247,9 @@ class MVSam(nn.Module):
         self.config = config
         self.prompt_encoder = prompt_encoder
         self.mask_decoder = mask_decoder
-        self.space_code = SpaceCode(config.frequencies, config.frequency_spread)
+        self.space_code = SpaceCode(
+            config.frequencies, config.frequency_spread, config.frequency_octaves
+        )
         # Beside SAM's 2D code the 3D code comes in through a matrix that starts at zero; alone it
         # must be there from the start.
         self.space_mix = nn.Linear(width, width, bias=False)
@@ -271,40 +286,38 @@ class MVSam(nn.Module):
 
         With ``views="full"`` all rows must be views of one object.
         """
-        images = views.features + self._dense(prompts)
-        code = self._image_code(views)
+        size = (views.features.shape[2], views.features.shape[3])
+        images = (views.features + self._dense(prompts)).flatten(2).transpose(1, 2).contiguous()
+        code = self._image_code(views).flatten(1, 2)
         tokens = self._tokens(prompts)
         decoder = self.mask_decoder
         own = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
         tokens = torch.cat([own.expand(len(tokens), -1, -1), tokens], dim=1)
         valid = torch.cat([prompts.valid.new_ones(len(tokens), len(own)), prompts.valid], dim=1)
         if self.config.views == "full":
-            out, grid = self._decode_together(images, code, tokens, valid)
+            out, keys = self._decode_together(images, code, tokens, valid)
         else:
             out, keys = two_way(decoder.transformer, images, code, tokens, valid)
-            grid = keys.transpose(1, 2).unflatten(2, images.shape[2:])
-        fine = decoder.output_upscaling(grid)  # [B, 32, 256, 256]
-        heads = decoder.output_hypernetworks_mlps
-        weights = torch.stack([h(out[:, 1 + i]) for i, h in enumerate(heads)], dim=1)
-        logits = (weights @ fine.flatten(2)).unflatten(2, (MASK_SIDE, MASK_SIDE))
+        logits = mask_logits(decoder, out[:, 1 : len(own)], keys, size)
         presence = self.presence_head(out[:, 0])[:, 0]
         if not self.config.presence:
             presence = torch.full_like(presence, 10.0)
         return Answers(logits, decoder.iou_prediction_head(out[:, 0]), presence)
 
     def _image_code(self, views: Views) -> Tensor:
-        """Positional code [B, 256, 64, 64] of the image tokens."""
-        batch, config = len(views.features), self.config
-        code = torch.zeros_like(views.features)
+        """Positional code [B, R, C, 256] of the image tokens."""
+        config = self.config
+        rows, columns = views.features.shape[2:]
+        code = torch.zeros_like(views.code)
         if config.code in ("2d", "2d+3d"):
-            code = code + self.prompt_encoder.get_dense_pe()
+            flat = self.prompt_encoder.get_dense_pe()[0, :, :rows, :columns]
+            code = code + flat.permute(1, 2, 0)
         if config.code in ("3d", "2d+3d"):
-            mixed = self.space_mix(views.code.flatten(2).transpose(1, 2))  # [B, 4096, 256]
-            code = code + mixed.transpose(1, 2).reshape(batch, -1, *views.code.shape[2:])
+            code = code + self.space_mix(views.code)
         if config.confidence:
-            high, low = self.confidence.weight[:, :, None, None]
-            share = views.low[:, None]
-            code = code + views.known[:, None] * ((1 - share) * high + share * low)
+            high, low = self.confidence.weight
+            share = views.low[..., None]
+            code = code + views.known[..., None] * ((1 - share) * high + share * low)
         return code
 
     def _tokens(self, prompts: Prompts) -> Tensor:
@@ -328,7 +341,7 @@ class MVSam(nn.Module):
         return tokens
 
     def _dense(self, prompts: Prompts) -> Tensor:
-        """What the dense prompts add to the image features, [B, 256, 64, 64]."""
+        """What the dense prompts add to the image features, [B, 256, R, C]."""
         encoder = self.prompt_encoder
         none = encoder.no_mask_embed.weight.reshape(1, -1, 1, 1)
         if not bool(prompts.masked.any()):
@@ -339,14 +352,11 @@ class MVSam(nn.Module):
     def _decode_together(
         self, images: Tensor, code: Tensor, tokens: Tensor, valid: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """All views of one object as one long image: tokens [B, T, 256], features as `images`."""
-        views, width, rows, columns = images.shape
-
-        def long(values: Tensor) -> Tensor:
-            return values.transpose(0, 1).reshape(1, width, views * rows, columns)
-
+        """`two_way` with all views of one object as one long image."""
+        views, count, width = images.shape
+        long = (1, views * count, width)
         out, keys = two_way(
-            self.mask_decoder.transformer, long(images), long(code), tokens[:1], valid[:1]
-        )
-        grid = keys[0].reshape(views, rows, columns, width).permute(0, 3, 1, 2)
-        return out.expand(views, -1, -1), grid
+            self.mask_decoder.transformer, images.reshape(long), code.reshape(long), tokens[:1],
+            valid[:1],
+        )  # fmt: skip
+        return out.expand(views, -1, -1), keys.reshape(views, count, width)

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from mvsam_engine.errors import SegmentationError
 from mvsam_engine.segment.encoder import ImageEncoder, OnnxEncoder, TorchEncoder
-from mvsam_engine.segment.frame import MASK_SIDE, MODEL_SIDE
-from mvsam_engine.segment.two_way import two_way
+from mvsam_engine.segment.frame import MODEL_SIDE
+from mvsam_engine.segment.two_way import mask_logits, two_way
 from mvsam_engine.weights import find_weights, load_state
 
 if TYPE_CHECKING:
@@ -82,7 +82,8 @@ class Sam:
         self.encoder = encoder
         self._prompts, self._decoder, self._device = prompt_encoder, mask_decoder, device
         with torch.inference_mode():
-            self._image_code = prompt_encoder.get_dense_pe()  # [1, 256, 64, 64]
+            code = prompt_encoder.get_dense_pe()  # [1, 256, 64, 64]
+            self._image_code = code.flatten(2).transpose(1, 2).contiguous()  # [1, 4096, 256]
 
     def predict(
         self, embeddings: Sequence[NDArray[np.floating]], prompts: Sequence[SamPrompts]
@@ -181,12 +182,10 @@ class Sam:
         own = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
         tokens = torch.cat([own.expand(batch, -1, -1), prompts], dim=1)
         valid = torch.cat([valid.new_ones(batch, len(own)), valid], dim=1)
-        tokens, keys = two_way(decoder.transformer, images, self._image_code, tokens, valid)
-        grid = keys.transpose(1, 2).unflatten(2, images.shape[2:])
-        fine = decoder.output_upscaling(grid)  # [B, 32, 256, 256]
-        heads = decoder.output_hypernetworks_mlps
-        weights = torch.stack([h(tokens[:, 1 + i]) for i, h in enumerate(heads)], dim=1)
-        logits = (weights @ fine.flatten(2)).unflatten(2, (MASK_SIDE, MASK_SIDE))
+        flat = images.flatten(2).transpose(1, 2).contiguous()  # [B, 4096, 256]
+        tokens, keys = two_way(decoder.transformer, flat, self._image_code, tokens, valid)
+        size = (images.shape[2], images.shape[3])
+        logits = mask_logits(decoder, tokens[:, 1 : len(own)], keys, size)
         return logits, decoder.iou_prediction_head(tokens[:, 0])
 
 

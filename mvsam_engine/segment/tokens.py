@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +34,8 @@ LOW_SHARE = 0.15
 # the price of all sixteen.
 STRIDE = 2
 TOKENS = 64
+# Logit of a dense prompt beside the photo.
+OUTSIDE_LOGIT = -8.0
 # A prompt's point is seen in another view when what that view shows there lies this close to it,
 # as a share of the depth, or is not known.
 SAME_DEPTH = 0.03
@@ -79,20 +81,28 @@ def make_scene(views: Sequence[SceneView], space_code: SpaceCode) -> TokenScene:
         torch.from_numpy(confidence[known] > low),
     )
     found = [_image_tokens(view, space_code, middle, scale, low) for view in views]
-    features = np.stack([np.asarray(view.embedding) for view in views])
+    rows, columns = tokens_filled([view.shape for view in views])
+    features = np.stack([np.asarray(view.embedding[:, :rows, :columns]) for view in views])
     tokens = Views(
         features=torch.from_numpy(features).to(device).float(),
-        code=torch.stack([code for code, _, _ in found]),
-        known=torch.stack([share for _, share, _ in found]),
-        low=torch.stack([share for _, _, share in found]),
+        code=torch.stack([code[:rows, :columns] for code, _, _ in found]),
+        known=torch.stack([share[:rows, :columns] for _, share, _ in found]),
+        low=torch.stack([share[:rows, :columns] for _, _, share in found]),
     )
     return TokenScene(tuple(views), tokens, middle.numpy(), float(scale), low)
+
+
+def tokens_filled(shapes: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    """Rows and columns of SAM's token grid that hold something of photos of these mask sizes."""
+    cells = MASK_SIDE // TOKENS
+    rows, columns = np.max(list(shapes), axis=0)
+    return -(-int(rows) // cells), -(-int(columns) // cells)
 
 
 def _image_tokens(
     view: SceneView, space_code: SpaceCode, middle: Tensor, scale: Tensor, low: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean code [256, 64, 64] of each token, its known share and its low share [64, 64]."""
+    """Mean code [64, 64, 256] of each token, its known share and its low share [64, 64]."""
     rows, columns = view.shape
     square = np.full((MASK_SIDE, MASK_SIDE, 3), np.nan, np.float32)
     square[:rows, :columns] = view.points.reshape(rows, columns, 3)
@@ -145,8 +155,8 @@ def make_prompts(
         scene: the scene.
         hints: what a person said, by index of the view.
         rows: indices of the views that will be decoded.
-        masks: dense prompts by index of the view, [256, 256] logits; they go before a person's
-            own mask only where there is none.
+        masks: dense prompts by index of the view, logits of its cells [h, w]; a person's own mask
+            of the view goes before them.
     """
     tokens = [token for home, hint in sorted(hints.items()) for token in _tokens(scene, home, hint)]
     count = len(tokens) + 1
@@ -172,12 +182,14 @@ def make_prompts(
                 seen[row, k], pixels[row, k] = True, view.frame.to_model(pixel)
         # As in SAM, prompts without a box end in one "not a point" token.
         valid[row, -1] = not boxed
-    dense = np.zeros((len(rows), MASK_SIDE, MASK_SIDE), np.float32)
+    cells = MASK_SIDE // TOKENS
+    height, width = (cells * side for side in scene.tokens.features.shape[2:])
+    dense = np.zeros((len(rows), height, width), np.float32)
     masked = np.zeros(len(rows), bool)
     for row, index in enumerate(rows):
         mask = _mask_of(scene.views[index], hints.get(index), (masks or {}).get(index))
         if mask is not None:
-            dense[row], masked[row] = mask, True
+            dense[row], masked[row] = mask[:height, :width], True
     device = scene.tokens.features.device
     return Prompts(
         **{
@@ -246,4 +258,6 @@ def _mask_of(
     """Dense prompt [256, 256] of a view: a person's own mask, else the earlier answer."""
     if hint is not None and hint.mask is not None:
         return hint.sam_prompts(view.frame).mask
-    return earlier
+    if earlier is None:
+        return None
+    return view.frame.pad(earlier, OUTSIDE_LOGIT)

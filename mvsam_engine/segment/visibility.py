@@ -6,7 +6,7 @@ Convention: cells as in `segment.scene`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,16 +59,20 @@ class VisibilityTables:
     Args:
         views: all views.
         progress: counts views.
+        among: indices of the views that the others are joined with; None for all.
     """
 
-    def __init__(self, views: Sequence[SceneView], progress: Progress) -> None:
+    def __init__(
+        self, views: Sequence[SceneView], progress: Progress, among: Iterable[int] | None = None
+    ) -> None:
         progress.stage("Joining views", len(views))
+        joined = range(len(views)) if among is None else sorted(among)
         self._tables: list[dict[int, NDArray[np.uint16]]] = []
         for i, view in enumerate(views):
             points = np.where(
                 view.confidence[:, None] > LEAST_CONFIDENCE, view.points, np.float32(np.nan)
             )
-            partners = _partners(i, points, views)
+            partners = _partners(points, views, [j for j in joined if j != i])
             self._tables.append({j: _table(points, views[j]) for j in partners})
             progress.step()
 
@@ -82,9 +86,10 @@ def _table(points: NDArray[np.float32], target: SceneView) -> NDArray[np.uint16]
     return np.where((cells >= 0) & (cells < UNSEEN), cells, UNSEEN).astype(np.uint16)
 
 
-def _partners(i: int, points: NDArray[np.float32], views: Sequence[SceneView]) -> list[int]:
-    """The views that share most surface with view `i`, judged on every 97th point."""
-    others = [j for j in range(len(views)) if j != i]
+def _partners(
+    points: NDArray[np.float32], views: Sequence[SceneView], others: list[int]
+) -> list[int]:
+    """Of the others, those that share most surface with the points, by every 97th of these."""
     if len(others) <= MOST_PARTNERS:
         return others
     shared = {j: int((seen_cells(points[::97], views[j]) >= 0).sum()) for j in others}

@@ -29,6 +29,8 @@ from mvsam_engine.segment.scene import SceneView, load_views
 LEAST_CELLS = 60
 # Logits of dense prompts lie within this.
 MASK_LOGIT = 8.0
+# In the names of objects that are parts of others (`train.make`).
+PART = "_part"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,16 +109,20 @@ class EpisodeOptions:
         single: chance of one click.
         box: chance of a box instead of points.
         second: chance that a second view is prompted too.
-        dense: chance that a view gets a dense prompt.
+        fused: chance that earlier masks of some views are fused into dense prompts for all.
+        own: chance that a view instead gets its own earlier mask as it is.
         absent: share of the other views that should not show the object, where there are such.
+        parts: share of examples that ask for a part of a thing instead of all of it.
     """
 
     views: int = 4
-    single: float = 0.35
-    box: float = 0.12
+    single: float = 0.3
+    box: float = 0.08
     second: float = 0.15
-    dense: float = 0.5
-    absent: float = 0.25
+    fused: float = 0.5
+    own: float = 0.1
+    absent: float = 0.2
+    parts: float = 0.2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,7 +134,8 @@ class Episode:
         object: its name.
         rows: indices of the views to decode.
         hints: prompts by index of the view.
-        dense: dense prompts [256, 256] by index of the view.
+        dense: earlier masks, logits of the view's cells [h, w], by index of the view.
+        fused: whether `dense` is to be fused on the points, and not given as it is.
     """
 
     scene: int
@@ -136,16 +143,20 @@ class Episode:
     rows: tuple[int, ...]
     hints: dict[int, Hints]
     dense: dict[int, NDArray[np.float32]]
+    fused: bool = False
 
 
 def episodes(
     scenes: Sequence[TrainingScene], rng: np.random.Generator, options: EpisodeOptions
 ) -> Iterator[Episode]:
-    """Endless examples, scenes and objects all equally often."""
+    """Endless examples, all scenes equally often."""
     while True:
         index = int(rng.integers(len(scenes)))
         scene = scenes[index]
-        name = str(rng.choice(sorted(scene.masks)))
+        parts = [name for name in sorted(scene.masks) if PART in name]
+        wholes = [name for name in sorted(scene.masks) if PART not in name]
+        some = parts if parts and (not wholes or rng.random() < options.parts) else wholes
+        name = str(rng.choice(some))
         episode = draw_episode(scene, index, name, rng, options)
         if episode is not None:
             yield episode
@@ -170,12 +181,16 @@ def draw_episode(
     taken = list(rng.permutation(absent)[: rng.binomial(wanted, options.absent)])
     rest = rng.permutation([i for i in others if i not in taken])
     rows = (prompted[0], *(int(i) for i in [*taken, *rest][:wanted]))
-    dense = {
-        i: imperfect(masks[i], scene.views[i].shape, rng)
-        for i in rows
-        if rng.random() < options.dense
-    }
-    return Episode(index, name, rows, hints, dense)
+    kind = rng.random()
+    fused = bool(kind < options.fused)
+    given: list[int] = []
+    if fused:  # the prompted view first, as a person's click does, then more of the others
+        most = int(rng.integers(1, len(rows) + 1))
+        given = [rows[0], *(int(i) for i in rng.permutation(rows[1:])[: most - 1])]
+    elif kind < options.fused + options.own:
+        given = [i for i in rows if rng.random() < 0.5]
+    dense = {i: imperfect(masks[i], scene.views[i].shape, rng) for i in given}
+    return Episode(index, name, rows, hints, dense, fused)
 
 
 def _prompt(
@@ -214,25 +229,23 @@ def _draw(area: NDArray[np.uint8], count: int, rng: np.random.Generator) -> NDAr
 def imperfect(
     mask: NDArray[np.uint8], shape: tuple[int, int], rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """A dense prompt [256, 256] like an earlier answer: torn, grown, shifted, blurred, unsure."""
+    """Logits [h, w] like an earlier answer: torn, grown, shifted, blurred, unsure."""
+    mask = np.ascontiguousarray(mask[: shape[0], : shape[1]])
     soft = mask.astype(np.float32)
-    side = 2 * int(rng.integers(0, 4)) + 1
+    side = 2 * int(rng.integers(0, 3)) + 1
     change = cv2.erode if rng.random() < 0.5 else cv2.dilate
     soft = change(soft, np.ones((side, side), np.uint8)).astype(np.float32)
     shift = np.array([[1, 0, rng.normal(0, 1.5)], [0, 1, rng.normal(0, 1.5)]])
-    soft = cv2.warpAffine(soft, shift, (MASK_SIDE, MASK_SIDE)).astype(np.float32)
+    soft = cv2.warpAffine(soft, shift, shape[::-1]).astype(np.float32)
     for value in (0.0, 1.0):  # pieces that are missing, and pieces too much
         cells = int(rng.integers(6, 24))
         small = rng.random((MASK_SIDE // cells + 1,) * 2).astype(np.float32)
         field = cv2.resize(small, (MASK_SIDE, MASK_SIDE), interpolation=cv2.INTER_CUBIC)
-        piece = field > rng.uniform(0.75, 1.1)
+        piece = field[: shape[0], : shape[1]] > rng.uniform(0.8, 1.15)
         near = cv2.dilate(mask, np.ones((25, 25), np.uint8)) > 0
         soft = np.where(piece & near, value, soft)
     soft = cv2.GaussianBlur(soft, (0, 0), rng.uniform(0.5, 3.0)).astype(np.float32)
-    logits = (soft - 0.5) * 2 * MASK_LOGIT * rng.uniform(0.4, 1.0)
-    outside = np.ones((MASK_SIDE, MASK_SIDE), bool)
-    outside[: shape[0], : shape[1]] = False
-    return np.where(outside, -MASK_LOGIT, logits).astype(np.float32)
+    return ((soft - 0.5) * 2 * MASK_LOGIT * rng.uniform(0.4, 1.0)).astype(np.float32)
 
 
 __all__ = [

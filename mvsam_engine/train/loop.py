@@ -11,28 +11,23 @@ import json
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from mvsam_engine.capture.files import write_atomic
 from mvsam_engine.errors import CaptureError
 from mvsam_engine.progress import Progress
 from mvsam_engine.segment.network import Answers, MVSam
-from mvsam_engine.segment.tokens import make_prompts, make_scene
-from mvsam_engine.train.episodes import (
-    Episode,
-    EpisodeOptions,
-    TrainingScene,
-    episodes,
-)
+from mvsam_engine.train.episodes import EpisodeOptions, TrainingScene, episodes
+from mvsam_engine.train.examples import Example, make_example
 from mvsam_engine.train.losses import losses, true_ious
-from mvsam_engine.train.noise import NoiseOptions, disturb
+from mvsam_engine.train.noise import NoiseOptions
 
 CHECKPOINT, LOG = "checkpoint.pt", "log.jsonl"
 
@@ -52,6 +47,8 @@ class TrainOptions:
         save_every: steps between checkpoints.
         validate_every: steps between validations.
         examples: how many validation examples there are.
+        half: whether the network computes in bfloat16 (its weights stay float32).
+        new_rate: rate of what SAM does not have, in shares of `rate`: it starts from nothing.
     """
 
     steps: int = 20_000
@@ -64,6 +61,8 @@ class TrainOptions:
     save_every: int = 200
     validate_every: int = 500
     examples: int = 48
+    half: bool = True
+    new_rate: float = 5.0
 
 
 class Trainer:
@@ -90,8 +89,16 @@ class Trainer:
         self._network, self._folder, self._options = network, folder, options
         self._training, self._validation = training, validation
         self._noise, self._drawing = noise or NoiseOptions(), EpisodeOptions()
+        old = [*network.prompt_encoder.parameters(), *network.mask_decoder.parameters()]
+        known = {id(parameter) for parameter in old}
+        new = [parameter for parameter in network.parameters() if id(parameter) not in known]
         self._optimizer = torch.optim.AdamW(
-            network.parameters(), lr=options.rate, weight_decay=options.decay
+            [
+                {"params": old, "share": 1.0},
+                {"params": new, "share": options.new_rate},
+            ],
+            lr=options.rate,
+            weight_decay=options.decay,
         )
         self.step = 0
         folder.mkdir(parents=True, exist_ok=True)
@@ -108,8 +115,8 @@ class Trainer:
         progress.stage("Training", options.steps)
         progress.step(self.step)
         began, seen = time.monotonic(), self.step
-        while self.step < options.steps:
-            record = self._train_step()
+        for examples in self._prepared():
+            record = self._train_step(examples)
             self.step += 1
             if self.step % 20 == 0:
                 record["seconds_per_step"] = (time.monotonic() - began) / (self.step - seen)
@@ -120,77 +127,79 @@ class Trainer:
                 self._save()
             progress.step()
 
+    def _prepared(self) -> Iterator[list[Example]]:
+        """Examples of the steps to come, each made while the network works on the one before."""
+        with ThreadPoolExecutor(max_workers=1) as maker:
+            coming: Future[list[Example]] | None = None
+            for step in range(self.step, self._options.steps):
+                now = coming.result() if coming else self._examples(step)
+                if step + 1 < self._options.steps:
+                    coming = maker.submit(self._examples, step + 1)
+                yield now
+
+    def _examples(self, step: int) -> list[Example]:
+        rng = np.random.default_rng([self._options.seed, step])
+        return list(self._draw(self._training, self._options.episodes, rng))
+
+    def _draw(
+        self, scenes: Sequence[TrainingScene], count: int, rng: np.random.Generator
+    ) -> Iterator[Example]:
+        drawn = episodes(scenes, rng, self._drawing)
+        for _, episode in zip(range(count), drawn, strict=False):
+            scene = scenes[episode.scene]
+            yield make_example(episode, scene, self._network.space_code, self._noise, rng)
+
     def validate(self) -> dict[str, float]:
         """IoU by kind of prompt and accuracy of presence, on examples that are always the same."""
         self._network.eval()
         results: dict[str, list[float]] = {}
         rng = np.random.default_rng([self._options.seed, 999_999])
-        drawn = episodes(self._validation, rng, self._drawing)
         with torch.inference_mode():
-            for _, episode in zip(range(self._options.examples), drawn, strict=False):
-                for key, value in self._judge(episode, rng):
+            for example in self._draw(self._validation, self._options.examples, rng):
+                for key, value in self._judge(example):
                     results.setdefault(key, []).append(value)
         self._network.train()
         return {key: float(np.mean(values)) for key, values in sorted(results.items())}
 
-    def _judge(self, episode: Episode, rng: np.random.Generator) -> list[tuple[str, float]]:
-        answers, truth, inside = self._answer(episode, self._validation, rng)
+    def _judge(self, example: Example) -> list[tuple[str, float]]:
+        answers, truth, inside = self._answer(example), example.truth, example.inside
         scores = true_ious(answers.logits, truth[:, None], inside[:, None])
         chosen = answers.ious[:, 1:].argmax(dim=1) + 1
         found: list[tuple[str, float]] = []
-        for row, view in enumerate(episode.rows):
+        for row, prompted in enumerate(example.prompted):
             seen = bool((truth[row] * inside[row]).sum() > 0)
             found.append(("presence", float(bool(answers.presence[row] > 0) == seen)))
             if not seen:
                 continue
-            where = "own" if view in episode.hints else "other"
-            how = "dense" if view in episode.dense else "points"
+            where = "own" if prompted else "other"
+            how = "dense" if bool(example.prompts.masked[row]) else "points"
             found.append((f"iou_{where}_{how}", float(scores[row, chosen[row]])))
             found.append((f"best_iou_{where}_{how}", float(scores[row, 1:].max())))
+            found.append((f"single_iou_{where}_{how}", float(scores[row, 0])))
         return found
 
-    def _train_step(self) -> dict[str, float]:
+    def _train_step(self, examples: Sequence[Example]) -> dict[str, float]:
         options = self._options
-        rng = np.random.default_rng([options.seed, self.step])
         for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate(self.step, options)
+            group["lr"] = group["share"] * learning_rate(self.step, options)
         self._optimizer.zero_grad(set_to_none=True)
-        drawn = episodes(self._training, rng, self._drawing)
         sums: dict[str, float] = {}
-        for _, episode in zip(range(options.episodes), drawn, strict=False):
-            answers, truth, inside = self._answer(episode, self._training, rng)
-            found = losses(answers, truth, inside)
-            (found.total / options.episodes).backward()
+        for example in examples:
+            found = losses(self._answer(example), example.truth, example.inside)
+            (found.total / len(examples)).backward()
             for name in found.__slots__:
-                sums[name] = (
-                    sums.get(name, 0.0) + float(getattr(found, name).detach()) / options.episodes
-                )
+                share = float(getattr(found, name).detach()) / len(examples)
+                sums[name] = sums.get(name, 0.0) + share
         norm = torch.nn.utils.clip_grad_norm_(self._network.parameters(), options.clip)
         if bool(torch.isfinite(norm)):
             self._optimizer.step()
         return sums | {"gradient": float(norm)}
 
-    def _answer(
-        self, episode: Episode, scenes: Sequence[TrainingScene], rng: np.random.Generator
-    ) -> tuple[Answers, Tensor, Tensor]:
-        """The network's answer to an example, the true masks, and where the photos are."""
-        scene = scenes[episode.scene]
-        # Prompted views must be among the views that give the tokens their frame.
-        used = [*episode.rows, *(i for i in episode.hints if i not in episode.rows)]
-        views = disturb([scene.views[i] for i in used], rng, self._noise)
-        place = {view: k for k, view in enumerate(used)}
-        tokens = make_scene(views, self._network.space_code)
-        hints = {place[i]: hint for i, hint in episode.hints.items()}
-        dense = {place[i]: mask for i, mask in episode.dense.items()}
-        rows = [place[i] for i in episode.rows]
-        prompts = make_prompts(tokens, hints, rows, dense)
-        image = type(tokens.tokens)(
-            **{name: getattr(tokens.tokens, name)[rows] for name in tokens.tokens.__slots__}
-        )
-        device = image.features.device
-        truth = torch.from_numpy(scene.masks[episode.object][list(episode.rows)]).to(device)
-        inside = torch.from_numpy(scene.inside()[list(episode.rows)]).to(device)
-        return self._network(image, prompts), truth.float(), inside
+    def _answer(self, example: Example) -> Answers:
+        device = example.truth.device.type
+        with torch.autocast(device, torch.bfloat16, enabled=self._options.half):
+            answers = self._network(example.views, example.prompts)
+        return Answers(answers.logits.float(), answers.ious.float(), answers.presence.float())
 
     def _log(self, kind: str, values: dict[str, float]) -> None:
         line = {"step": self.step, "kind": kind, **{k: round(v, 5) for k, v in values.items()}}

@@ -37,7 +37,7 @@ def make_views(count, seed=0):
     generator = torch.Generator().manual_seed(seed)
     return Views(
         features=torch.randn(count, 256, GRID, GRID, generator=generator) * 0.1,
-        code=torch.randn(count, 256, GRID, GRID, generator=generator),
+        code=torch.randn(count, GRID, GRID, 256, generator=generator),
         known=torch.ones(count, GRID, GRID),
         low=torch.rand(count, GRID, GRID, generator=generator).round(),
     )
@@ -201,7 +201,7 @@ def test_standardise_follows_the_world():
 
 
 def test_space_code_tells_distance_not_direction():
-    code = SpaceCode(128, 0.6)
+    code = SpaceCode(128, 0.6, 4.0)
     generator = torch.Generator().manual_seed(4)
     directions = torch.nn.functional.normalize(torch.randn(200, 3, generator=generator), dim=-1)
 
@@ -215,20 +215,20 @@ def test_space_code_tells_distance_not_direction():
 
 
 def test_grid_code_is_the_mean_over_known_points():
-    code = SpaceCode(128, 0.6)
+    code = SpaceCode(128, 0.6, 4.0)
     generator = torch.Generator().manual_seed(5)
     points = torch.randn(8, 8, 3, generator=generator)
     known = torch.rand(8, 8, generator=generator) > 0.4
     known[:4, :4] = False
     points[~known] = torch.nan
     grid, share = code.of_grid(points, known, 4)
-    assert grid.shape == (256, 2, 2)
+    assert grid.shape == (2, 2, 256)
     for i in range(2):
         for j in range(2):
             block = (slice(4 * i, 4 * i + 4), slice(4 * j, 4 * j + 4))
             chosen = points[block][known[block]]
             expected = code(chosen).mean(dim=0) if len(chosen) else torch.zeros(256)
-            torch.testing.assert_close(grid[:, i, j], expected, atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(grid[i, j], expected, atol=1e-5, rtol=1e-5)
             assert float(share[i, j]) == pytest.approx(float(known[block].float().mean()))
 
 

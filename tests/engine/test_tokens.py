@@ -12,6 +12,7 @@ import torch
 from mvsam_engine.capture import Camera, Photo, Pointmap
 from mvsam_engine.capture.conventions import grid_pixels
 from mvsam_engine.segment import network
+from mvsam_engine.segment.frame import ModelFrame
 from mvsam_engine.segment.hints import Hints
 from mvsam_engine.segment.network import SpaceCode
 from mvsam_engine.segment.scene import make_view
@@ -54,7 +55,7 @@ def views(photos):
 
 @pytest.fixture(scope="module")
 def space_code():
-    return SpaceCode(128, 0.6)
+    return SpaceCode(128, 0.6, 4.0)
 
 
 def clicks(*xy, labels=None):
@@ -143,12 +144,33 @@ def test_low_confidence_is_the_lowest_share(views, space_code):
     assert float(share) == pytest.approx(0.15, abs=0.02)
 
 
-def test_padding_of_the_photo_is_unknown(views, space_code):
+def test_padding_of_all_photos_is_left_out(views, space_code):
     scene = make_scene(views, space_code)
-    below = views[0].shape[0] // 4
-    assert (scene.tokens.known[:, below:] == 0).all()
-    assert (scene.tokens.code[:, :, below:] == 0).all()
-    assert scene.tokens.known[:, :below].mean() > 0.5
+    rows, columns = -(-views[0].shape[0] // 4), -(-views[0].shape[1] // 4)
+    assert rows < 64
+    assert scene.tokens.features.shape == (len(views), 256, rows, columns)
+    assert scene.tokens.code.shape == (len(views), rows, columns, 256)
+    assert scene.tokens.known.mean() > 0.5
+
+
+def test_padding_of_one_photo_is_unknown(views, space_code):
+    lying = views[0]
+
+    def stood_up(values):
+        grid = values.reshape(*lying.shape, -1).swapaxes(0, 1)
+        return grid.reshape(values.shape)
+
+    upright = replace(
+        lying,
+        frame=ModelFrame(HEIGHT, WIDTH),
+        points=stood_up(lying.points),
+        confidence=stood_up(lying.confidence),
+    )
+    scene = make_scene([upright, views[1]], space_code)
+    beside = -(-upright.shape[1] // 4)
+    assert scene.tokens.features.shape[2:] == (64, 64)
+    assert (scene.tokens.known[0, :, beside:] == 0).all()
+    assert (scene.tokens.code[0, :, beside:] == 0).all()
 
 
 def moved(view, rotation, shift, scale):
