@@ -43,6 +43,10 @@ class SegmentationError(MvsamError):
     """The prompts cannot be answered."""
 
 
+class TrainingError(MvsamError):
+    """The training data cannot be used, or a training run cannot go on."""
+
+
 class WeightsError(MvsamError):
     """Trained weights are missing, damaged or of the wrong kind."""
 

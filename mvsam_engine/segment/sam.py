@@ -85,6 +85,16 @@ class Sam:
             code = prompt_encoder.get_dense_pe()  # [1, 256, 64, 64]
             self._image_code = code.flatten(2).transpose(1, 2).contiguous()  # [1, 4096, 256]
 
+    @property
+    def prompt_encoder(self) -> Any:
+        """Its weights, for the MV-SAM network to start from."""
+        return self._prompts
+
+    @property
+    def mask_decoder(self) -> Any:
+        """Its weights, for the MV-SAM network to start from."""
+        return self._decoder
+
     def predict(
         self, embeddings: Sequence[NDArray[np.floating]], prompts: Sequence[SamPrompts]
     ) -> list[SamAnswer]:

@@ -9,7 +9,7 @@ earlier, imperfect answers, and views that do not show the object at all.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -41,11 +41,14 @@ class TrainingScene:
         name: of its folder.
         views: with features and exact (or measured) pointmaps.
         masks: object to [views, 256, 256] uint8, 1 = object, on SAM's padded grid.
+        known: object to [views] bool, False where nobody says where the object is; what is not in
+            it is known in all views.
     """
 
     name: str
     views: tuple[SceneView, ...]
     masks: dict[str, NDArray[np.uint8]]
+    known: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
 
     def inside(self) -> NDArray[np.float32]:
         """[views, 256, 256] 1 where the photo is, 0 in its padding."""
@@ -58,26 +61,35 @@ class TrainingScene:
 def load_scene(folder: Path, encoder: ImageEncoder, progress: Progress) -> TrainingScene:
     """Read a scene folder (`train.make`), computing what features are missing.
 
+    A mask that is missing is not known: nothing is asked about that object in that view.
+
     Raises:
-        CaptureError: it is no scene, or a mask is missing or of another size than its photo.
+        CaptureError: it is no scene, or a mask is damaged or of another size than its photo.
     """
     capture = Capture.open(folder / "capture")
     with capture.writing():
         views = load_views(capture, encoder, progress)
     masks: dict[str, NDArray[np.uint8]] = {}
+    known: dict[str, NDArray[np.bool_]] = {}
     for object_folder in sorted(p for p in (folder / "masks").glob("*") if p.is_dir()):
-        masks[object_folder.name] = np.stack([_read_mask(object_folder, view) for view in views])
+        found = [_read_mask(object_folder, view) for view in views]
+        nothing = np.zeros((MASK_SIDE, MASK_SIDE), np.uint8)
+        masks[object_folder.name] = np.stack([nothing if m is None else m for m in found])
+        known[object_folder.name] = np.array([m is not None for m in found])
     if not masks:
         raise CaptureError(
             "train.masks",
             f"{folder.name} has no masks to learn from.",
             "Put them into masks/<object>/<view>.png, one for each photo.",
         )
-    return TrainingScene(folder.name, views, masks)
+    return TrainingScene(folder.name, views, masks, known)
 
 
-def _read_mask(folder: Path, view: SceneView) -> NDArray[np.uint8]:
+def _read_mask(folder: Path, view: SceneView) -> NDArray[np.uint8] | None:
+    """An object's mask [256, 256] in a view; None when there is none."""
     path = folder / f"{view.name}.png"
+    if not path.exists():
+        return None
     try:
         with Image.open(path) as image:
             values = np.asarray(image.convert("L"))
@@ -85,7 +97,7 @@ def _read_mask(folder: Path, view: SceneView) -> NDArray[np.uint8]:
         raise CaptureError(
             "train.mask",
             f"The mask {folder.name}/{path.name} cannot be read: {error}.",
-            "Every photo of a training scene needs a mask of every object; black where it is not.",
+            "Make it again, or remove it: the object is then not asked about in this photo.",
         ) from error
     if values.shape != (view.photo.height, view.photo.width):
         raise CaptureError(
@@ -175,7 +187,8 @@ def draw_episode(
     if len(able) > 1 and rng.random() < options.second:
         prompted.append(int(rng.choice([i for i in able if i != prompted[0]])))
     hints = {i: _prompt(scene.views[i], masks[i], rng, options) for i in prompted}
-    others = [i for i in range(len(masks)) if i != prompted[0]]
+    known = scene.known.get(name, np.ones(len(masks), bool))
+    others = [i for i in range(len(masks)) if known[i] and i != prompted[0]]
     wanted = min(options.views - 1, len(others))
     absent = [i for i in others if area[i] == 0]
     taken = list(rng.permutation(absent)[: rng.binomial(wanted, options.absent)])

@@ -2,7 +2,8 @@
 """Made-up scenes as captures with true masks: the form in which all training data comes.
 
 A scene is a folder with ``capture/`` (photos, cameras, pointmaps, cached features, as any capture)
-and ``masks/<object>/<view>.png`` (255 = object, one for each photo, black where it is not seen).
+and ``masks/<object>/<view>.png`` (255 = object, black where it is not seen; none where it is not
+known).
 Real captures with masks of any origin have the same form, so they train the network as well.
 """
 
