@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 import mvsam_engine
+from mvsam_engine.cli_train import train_app
 from mvsam_engine.commands.terminal import EXIT_FAILED, Terminal
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ weights_app = typer.Typer(help="Trained weights: what is known and here.", no_ar
 app.add_typer(weights_app, name="weights")
 evaluate_app = typer.Typer(help="Measure against known truth.", no_args_is_help=True)
 app.add_typer(evaluate_app, name="evaluate")
+app.add_typer(train_app, name="train")
 
 CaptureDir = Annotated[Path, typer.Argument(metavar="DIR", help="The capture's folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable result on stdout.")]
@@ -254,6 +256,35 @@ def weights_list(as_json: AsJson = False, verbose: Verbose = False) -> None:
         from mvsam_engine.commands import show
 
         show.weights(terminal)
+
+
+@weights_app.command("get")
+def weights_get(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As `mvsam weights list` has it.")],
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Fetch published weights; what has come stays when the network breaks, run it again."""
+    terminal = Terminal(as_json, verbose)
+    with terminal.guarded():
+        from mvsam_engine.commands import weights
+
+        weights.get(terminal, name)
+
+
+@weights_app.command("add")
+def weights_add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As `mvsam weights list` has it.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The checkpoint, under any name.")],
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Take published weights from a file; only the published file itself is accepted."""
+    terminal = Terminal(as_json, verbose)
+    with terminal.guarded():
+        from mvsam_engine.commands import weights
+
+        weights.add(terminal, name, file)
 
 
 @evaluate_app.command("geometry")

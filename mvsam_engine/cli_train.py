@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`mvsam train ...`; each command is a thin skin over `commands.train` (docs/training.md)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mvsam_engine.commands.terminal import Terminal
+from mvsam_engine.errors import UsageError
+
+train_app = typer.Typer(
+    help="Train the MV-SAM network, and make data for it (docs/training.md).", no_args_is_help=True
+)
+
+OutDir = Annotated[Path, typer.Argument(metavar="OUT", help="Data folder; made.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable result on stdout.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Tracebacks for errors.")]
+
+
+@train_app.command("scenes")
+def train_scenes(
+    out: OutDir,
+    *,
+    count: Annotated[int, typer.Option(min=1, metavar="N", help="How many scenes.")],
+    first_seed: Annotated[
+        int, typer.Option(min=0, metavar="S", help="Scenes have the seeds S, S + 1, ...")
+    ],
+    views: Annotated[int, typer.Option(min=1, max=200, help="Photos of each scene.")] = 8,
+    textures: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FOLDER", help="Photographs to cut textures from; repeatable."),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="K", help="Processes; default: one less than cores."),
+    ] = None,
+    size: Annotated[
+        int, typer.Option(min=64, max=4096, metavar="PX", help="Long side of most photos.")
+    ] = 1024,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Made-up scenes with exact pointmaps and masks, and their image features: OUT/<seed>/.
+
+    Run it again to go on: whole scenes are left as they are, damaged ones are made again.
+    """
+    terminal = Terminal(as_json, verbose)
+    with terminal.guarded():
+        from mvsam_engine.commands import train
+
+        recipe = train.Recipe(tuple(textures or ()), views, size)
+        seeds = range(first_seed, first_seed + count)
+        train.scenes(terminal, out, seeds, recipe, workers or max(1, (os.cpu_count() or 2) - 1))
+
+
+@train_app.command("run")
+def train_run(
+    data: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="DATA...", help="Folders of scenes, or scenes."),
+    ] = None,
+    *,
+    into: Annotated[
+        Path, typer.Option(metavar="RUN", help="Folder of the run; one that is there is gone on.")
+    ],
+    validation: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DATA", help="Scenes to judge by; default: a tenth of DATA."),
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="In all.")] = 20_000,
+    episodes: Annotated[int, typer.Option(min=1, help="Examples of a step.")] = 4,
+    rate: Annotated[float, typer.Option(min=1e-8, max=1.0, help="Learning rate.")] = 1e-4,
+    seed: Annotated[int, typer.Option(min=0, help="Of examples and of the split.")] = 0,
+    config: Annotated[
+        str, typer.Option(metavar="NAME=VALUE,...", help="The network: code=3d,views=full.")
+    ] = "",
+    noise: Annotated[
+        float, typer.Option(min=0, max=20, metavar="SCALE", help="Of errors in pointmaps.")
+    ] = 1.0,
+    start: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Trained network to start from, not SAM.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    most: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Scenes to train on at the most.")
+    ] = None,
+    validate_every: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Steps between validations.")
+    ] = 500,
+    save_every: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Steps between checkpoints.")
+    ] = 200,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Train on scenes, from SAM's decoder on; Ctrl-C stops it, the same command goes on.
+
+    RUN gets log.jsonl, checkpoint.pt, curves for TensorBoard where that is installed, and, in the
+    end or when it is stopped, network.safetensors.
+    """
+    terminal = Terminal(as_json, verbose)
+    with terminal.guarded():
+        if not data:
+            raise UsageError(
+                "train.data", "There is nothing to train on.", "Name folders of scenes."
+            )
+        from mvsam_engine.commands import train
+        from mvsam_engine.train.loop import TrainOptions
+
+        options = TrainOptions(
+            steps=steps,
+            episodes=episodes,
+            rate=rate,
+            seed=seed,
+            save_every=save_every,
+            validate_every=validate_every,
+        )
+        train.run(
+            terminal,
+            train.RunOptions(
+                data=tuple(data),
+                validation=tuple(validation or ()),
+                folder=into,
+                train=options,
+                config=config,
+                noise=noise,
+                start=start,
+                device=device,
+                most=most,
+            ),
+        )

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`mvsam train`: making data, training, and telling what was trained."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from rich.table import Table
+
+from mvsam_engine.commands.terminal import Terminal
+from mvsam_engine.errors import Cancelled
+from mvsam_engine.progress import Progress
+from mvsam_engine.segment.sam import load_sam
+from mvsam_engine.train.recipe import Recipe, make_scenes
+from mvsam_engine.train.record import Line
+from mvsam_engine.train.running import RunOptions, train_run
+
+
+@contextmanager
+def stoppable(progress: Progress) -> Generator[None]:
+    """Let the first Ctrl-C end the work at its next whole step, and a second one at once.
+
+    An optimiser that is interrupted in the middle of a step leaves weights that are half old.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals belong to the main thread
+        return
+
+    def stop(_: int, __: FrameType | None) -> None:
+        progress.cancel()
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def scenes(terminal: Terminal, out: Path, seeds: range, recipe: Recipe, workers: int) -> None:
+    """Make made-up scenes with their image features, and tell where they are."""
+    with terminal.progress() as progress:
+        encoder = load_sam().encoder
+        folders = make_scenes(out, seeds, recipe, encoder, progress, workers)
+        warnings = progress.warnings
+    terminal.print(f"{len(folders)} scenes of {recipe.views} photos in {out}.")
+    terminal.result({"scenes": [str(folder) for folder in folders], "warnings": warnings})
+
+
+def run(terminal: Terminal, options: RunOptions) -> None:
+    """Train and print what is measured on the way.
+
+    Raises:
+        Cancelled: stopped; the run can be gone on with.
+    """
+    lines: list[Line] = []
+
+    def hear(line: Line) -> None:
+        lines.append(line)
+        if line.kind == "data":
+            terminal.print(
+                f"{line.values['training']:.0f} scenes to train on, "
+                f"{line.values['validation']:.0f} to judge by; {line.values['gb']:.1f} GB."
+            )
+        elif line.kind == "validation":
+            terminal.print(_table([line]))
+
+    with terminal.progress() as progress:
+        sam = load_sam(device=options.device)
+        with stoppable(progress):
+            outcome = train_run(options, sam, progress, hear)
+        warnings = progress.warnings
+    terminal.print(f"{outcome.step} steps; the network is {outcome.network}.")
+    terminal.result(
+        {
+            "step": outcome.step,
+            "finished": outcome.finished,
+            "network": str(outcome.network),
+            "validation": [
+                {"step": line.step, **line.values} for line in lines if line.kind == "validation"
+            ],
+            "warnings": warnings,
+        }
+    )
+    if not outcome.finished:
+        raise Cancelled
+
+
+def _table(lines: list[Line]) -> Table:
+    """Validations, a row for each kind of example and a column for each step."""
+    table = Table("validation", *(f"step {line.step}" for line in lines))
+    for name in sorted({name for line in lines for name in line.values}):
+        table.add_row(name, *(f"{line.values.get(name, float('nan')):.3f}" for line in lines))
+    return table
