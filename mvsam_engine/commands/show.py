@@ -102,16 +102,22 @@ def doctor(terminal: Terminal) -> bool:
 
 
 def weights(terminal: Terminal) -> None:
-    """Print the catalogue of weights."""
+    """Print the catalogue of weights, and where the optional ones are published."""
     entries = machine.weights_status()
-    table = Table("name", "for", "size", "licence", "state")
+    table = Table()
+    for column in ("name", "state", "size"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("licence")
+    table.add_column("for")
     for entry in entries:
-        table.add_row(
-            entry["name"],
-            entry["purpose"],
-            f"{entry['megabytes']} MB",
-            entry["licence"],
-            entry["state"],
-        )
+        size = f"{entry['megabytes']:.0f} MB"
+        table.add_row(entry["name"], entry["state"], size, entry["licence"], entry["purpose"])
     terminal.print(table)
+    for entry in entries:
+        if entry["origin"].startswith("https:"):
+            terminal.print(f"{entry['name']}: {entry['origin']}")
+    terminal.print(
+        "`mvsam weights get NAME` fetches those with an address; "
+        "`mvsam weights add NAME FILE` takes a file that you have."
+    )
     terminal.result(entries)

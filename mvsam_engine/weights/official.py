@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Published checkpoints that a person may add: where they are, what they must be.
+
+Nothing here reaches the network; `mvsam_engine.weights.download` does, when it is asked to.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from mvsam_engine.errors import WeightsError
+
+
+@dataclass(frozen=True, slots=True)
+class OfficialCheckpoint:
+    """One checkpoint as its authors published it.
+
+    Attributes:
+        name: how it is called here, safe as a file name.
+        purpose: what it is good for, in a few words.
+        size: bytes of the file.
+        license: name of the licence.
+        sha256: of the file, hexadecimal.
+        url: where its authors publish it.
+    """
+
+    name: str
+    purpose: str
+    size: int
+    license: str
+    sha256: str
+    url: str
+
+    @property
+    def path(self) -> Path:
+        """Where the file is or would be, under its published name."""
+        return weights_folder() / self.url.rsplit("/", 1)[-1]
+
+    @property
+    def key(self) -> str:
+        """Name and the first hash digits: changes whenever the weights do."""
+        return f"{self.name}-{self.sha256[:8]}"
+
+    def is_here(self) -> bool:
+        """Whether a file of the right size is there; its hash is checked when it is read."""
+        return self.path.is_file() and self.path.stat().st_size == self.size
+
+
+_SAM = "https://dl.fbaipublicfiles.com/segment_anything/"
+_SAM2 = "https://dl.fbaipublicfiles.com/segment_anything_2/092824/"
+
+# Sizes and hashes are those that several public projects measured on the published files. (The
+# digits in the names of SAM's files are from their MD5, not from their SHA-256.)
+CHECKPOINTS: tuple[OfficialCheckpoint, ...] = (
+    OfficialCheckpoint(
+        name="sam-vit-b",
+        purpose="image encoder and decoder of SAM, base",
+        size=375_042_383,
+        license="Apache-2.0",
+        sha256="ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
+        url=_SAM + "sam_vit_b_01ec64.pth",
+    ),
+    OfficialCheckpoint(
+        name="sam-vit-l",
+        purpose="image encoder and decoder of SAM, large",
+        size=1_249_524_607,
+        license="Apache-2.0",
+        sha256="3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622",
+        url=_SAM + "sam_vit_l_0b3195.pth",
+    ),
+    OfficialCheckpoint(
+        name="sam-vit-h",
+        purpose="image encoder and decoder of SAM, huge",
+        size=2_564_550_879,
+        license="Apache-2.0",
+        sha256="a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
+        url=_SAM + "sam_vit_h_4b8939.pth",
+    ),
+    OfficialCheckpoint(
+        name="sam2.1-hiera-t",
+        purpose="image encoder and decoder of SAM 2.1, tiny",
+        size=156_008_466,
+        license="Apache-2.0",
+        sha256="7402e0d864fa82708a20fbd15bc84245c2f26dff0eb43a4b5b93452deb34be69",
+        url=_SAM2 + "sam2.1_hiera_tiny.pt",
+    ),
+    OfficialCheckpoint(
+        name="sam2.1-hiera-s",
+        purpose="image encoder and decoder of SAM 2.1, small",
+        size=184_416_285,
+        license="Apache-2.0",
+        sha256="6d1aa6f30de5c92224f8172114de081d104bbd23dd9dc5c58996f0cad5dc4d38",
+        url=_SAM2 + "sam2.1_hiera_small.pt",
+    ),
+    OfficialCheckpoint(
+        name="sam2.1-hiera-b+",
+        purpose="image encoder and decoder of SAM 2.1, base plus",
+        size=323_606_802,
+        license="Apache-2.0",
+        sha256="a2345aede8715ab1d5d31b4a509fb160c5a4af1970f199d9054ccfb746c004c5",
+        url=_SAM2 + "sam2.1_hiera_base_plus.pt",
+    ),
+    OfficialCheckpoint(
+        name="sam2.1-hiera-l",
+        purpose="image encoder and decoder of SAM 2.1, large",
+        size=898_083_611,
+        license="Apache-2.0",
+        sha256="2647878d5dfa5098f2f8649825738a9345572bae2d4350a2468587ece47dd318",
+        url=_SAM2 + "sam2.1_hiera_large.pt",
+    ),
+)
+
+
+def weights_folder() -> Path:
+    """The folder of added weights: $MVSAM_WEIGHTS, or the person's data folder of this system."""
+    chosen = os.environ.get("MVSAM_WEIGHTS")
+    if chosen:
+        return Path(chosen)
+    if sys.platform == "win32":
+        data = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        data = Path.home() / "Library" / "Application Support"
+    else:
+        data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return data / "mvsam" / "weights"
+
+
+def find_checkpoint(name: str) -> OfficialCheckpoint:
+    """The entry of `CHECKPOINTS` called `name`.
+
+    Raises:
+        WeightsError: there is none; the message names those that exist.
+    """
+    for entry in CHECKPOINTS:
+        if entry.name == name:
+            return entry
+    known = ", ".join(entry.name for entry in CHECKPOINTS)
+    raise WeightsError(
+        "weights.unknown",
+        f"There are no weights called {name!r} to add or get.",
+        f"Known: {known}.",
+    )
