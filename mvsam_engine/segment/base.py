@@ -74,6 +74,14 @@ class Segmenter(ABC):
         # The first decode allocates and plans; a person's first click should not wait for it.
         center = SamPrompts(np.full((1, 2), 512.0, dtype=np.float32), np.ones(1, dtype=bool))
         self._sam.predict([views[0].embedding], [center])
+        self._ready(self._scene)
+
+    def _ready(self, scene: PreparedScene) -> None:  # noqa: B027
+        """Prepare what a segmenter needs besides; nothing for most."""
+
+    def release(self) -> None:
+        """Forget the prepared capture, so that its memory is free; `prepare` loads it again."""
+        self._scene = None
 
     def predict(
         self, item: SceneObject, progress: Progress, on_view: OnView | None = None

@@ -21,7 +21,7 @@ from mvsam_engine.segment.base import (
 )
 from mvsam_engine.segment.fusion import fuse
 from mvsam_engine.segment.hints import Hints
-from mvsam_engine.segment.lift import LiftOptions, fused_on_points, splat_logits
+from mvsam_engine.segment.rounds import RoundOptions, fused_on_points, splat_logits
 from mvsam_engine.segment.sam import SamPrompts
 from mvsam_engine.segment.scale import likely_choice
 from mvsam_engine.segment.scene import SceneView
@@ -104,7 +104,7 @@ class SplatSegmenter(Segmenter):
         first = first_masks(self._sam, scene, hints, on_view)
         masks = {i: probability(one) for i, one in first.items()}
         trust = dict.fromkeys(masks, 1.0)
-        least_area = LiftOptions().least_area
+        least_area = RoundOptions().least_area
         answers: list[ViewMask] = []
         for i, view in enumerate(scene.views):
             fused = fuse(i, scene.views, scene.tables, masks, trust)

@@ -59,6 +59,9 @@ class Hints:
         return SamPrompts(frame.to_model(self.points), self.labels, box, mask)
 
 
+NO_HINTS = Hints(np.zeros((0, 2)), np.zeros(0, dtype=bool))
+
+
 def gather_hints(
     item: SceneObject, views: Sequence[SceneView], capture: Capture
 ) -> dict[int, Hints]:
@@ -83,8 +86,7 @@ def gather_hints(
                 "Click in a photo that has a camera.",
             )
         i = index[prompt.view]
-        before = hints.get(i, Hints(np.zeros((0, 2)), np.zeros(0, dtype=bool)))
-        hints[i] = _with(before, prompt, views[i], capture)
+        hints[i] = _with(hints.get(i, NO_HINTS), prompt, views[i], capture)
     if not any(h.says_where for h in hints.values()):
         raise SegmentationError(
             "prompt.none",

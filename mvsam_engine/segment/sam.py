@@ -55,13 +55,16 @@ class SamAnswer:
     """SAM's answer for one image.
 
     Attributes:
-        logits: [4, 256, 256] float32, > 0 is object; row `SINGLE` for unambiguous prompts, the
-            others are three choices (part, subpart, whole in no fixed order).
-        scores: [4] float32, SAM's own estimate of each mask's IoU.
+        logits: [4, 256, 256] float32, or the part of it that the photos fill; > 0 is object. Row
+            `SINGLE` is for unambiguous prompts, the others are three choices (part, subpart, whole
+            in no fixed order).
+        scores: [4] float32, the decoder's own estimate of each mask's IoU.
+        presence: 0..1, whether the image shows the object at all; SAM does not ask itself that.
     """
 
     logits: NDArray[np.float32]
     scores: NDArray[np.float32]
+    presence: float = 1.0
 
 
 class Sam:
@@ -69,8 +72,8 @@ class Sam:
 
     Args:
         encoder: the image encoder.
-        prompt_encoder: kornia's `PromptEncoder` on `device`.
-        mask_decoder: kornia's `MaskDecoder` on `device`.
+        prompt_encoder: kornia's `PromptEncoder` on `device`; MV-SAM starts from it.
+        mask_decoder: kornia's `MaskDecoder` on `device`; MV-SAM starts from it.
         device: where the decoder runs.
     """
 
@@ -80,20 +83,10 @@ class Sam:
         import torch
 
         self.encoder = encoder
-        self._prompts, self._decoder, self._device = prompt_encoder, mask_decoder, device
+        self.prompt_encoder, self.mask_decoder, self.device = prompt_encoder, mask_decoder, device
         with torch.inference_mode():
             code = prompt_encoder.get_dense_pe()  # [1, 256, 64, 64]
             self._image_code = code.flatten(2).transpose(1, 2).contiguous()  # [1, 4096, 256]
-
-    @property
-    def prompt_encoder(self) -> Any:
-        """Its weights, for the MV-SAM network to start from."""
-        return self._prompts
-
-    @property
-    def mask_decoder(self) -> Any:
-        """Its weights, for the MV-SAM network to start from."""
-        return self._decoder
 
     def predict(
         self, embeddings: Sequence[NDArray[np.floating]], prompts: Sequence[SamPrompts]
@@ -133,7 +126,7 @@ class Sam:
         import torch
 
         stacked = np.stack([np.asarray(e, dtype=np.float32) for e in embeddings])
-        images = torch.from_numpy(stacked).to(self._device)  # [B, 256, 64, 64]
+        images = torch.from_numpy(stacked).to(self.device)  # [B, 256, 64, 64]
         tokens, valid = self._prompt_tokens(prompts)
         logits, scores = self._masks(images + self._dense(prompts), tokens, valid)
         return [
@@ -159,28 +152,28 @@ class Sam:
             if prompt.box is not None:
                 positions[i, n : n + 2], kinds[i, n : n + 2] = prompt.box.reshape(2, 2), (2, 3)
             valid[i, : n + (1 if prompt.box is None else 2)] = True
-        encoder = self._prompts
+        encoder = self.prompt_encoder
         code = encoder.pe_layer.forward_with_coords(
-            torch.from_numpy(positions).to(self._device), (MODEL_SIDE, MODEL_SIDE)
+            torch.from_numpy(positions).to(self.device), (MODEL_SIDE, MODEL_SIDE)
         )
         table = torch.cat([encoder.not_a_point_embed.weight]
                           + [e.weight for e in encoder.point_embeddings])  # fmt: skip
-        kind = torch.from_numpy(kinds).to(self._device)
+        kind = torch.from_numpy(kinds).to(self.device)
         tokens = torch.where(kind[..., None] < 0, 0.0, code) + table[kind + 1]
-        return tokens, torch.from_numpy(valid).to(self._device)
+        return tokens, torch.from_numpy(valid).to(self.device)
 
     def _dense(self, prompts: Sequence[SamPrompts]) -> Tensor:
         """What the mask prompts add to the image features, [B, 256, 64, 64]."""
         import torch
 
-        encoder = self._prompts
+        encoder = self.prompt_encoder
         none = encoder.no_mask_embed.weight.reshape(1, -1, 1, 1)
         dense = none.expand(len(prompts), -1, *encoder.image_embedding_size).clone()
         given = [i for i, p in enumerate(prompts) if p.mask is not None]
         if given:
             masks = np.stack([np.asarray(prompts[i].mask, dtype=np.float32) for i in given])
             dense[given] = encoder.mask_downscaling(
-                torch.from_numpy(masks)[:, None].to(self._device)
+                torch.from_numpy(masks)[:, None].to(self.device)
             )
         return dense
 
@@ -188,7 +181,7 @@ class Sam:
         """Mask logits [B, 4, 256, 256] and scores [B, 4]."""
         import torch
 
-        decoder, batch = self._decoder, images.shape[0]
+        decoder, batch = self.mask_decoder, images.shape[0]
         own = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
         tokens = torch.cat([own.expand(batch, -1, -1), prompts], dim=1)
         valid = torch.cat([valid.new_ones(batch, len(own)), valid], dim=1)

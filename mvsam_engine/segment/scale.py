@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mvsam_engine.segment.frame import CELL, MASK_SIDE
+from mvsam_engine.segment.frame import CELL
 from mvsam_engine.segment.sam import FIRST_CHOICE, SINGLE, SamAnswer, SamPrompts
 
 # With this many points, or a box or mask, SAM's single-mask output is the trained choice.
@@ -87,7 +87,7 @@ def point_fit(logits: NDArray[np.float32], prompts: SamPrompts) -> NDArray[np.fl
     """Share of the points that lie on the right side of each mask.
 
     Args:
-        logits: [n, 256, 256].
+        logits: [n, 256, 256], or the part of it that the photo fills.
         prompts: with points in the 1024-square.
 
     Returns:
@@ -95,7 +95,8 @@ def point_fit(logits: NDArray[np.float32], prompts: SamPrompts) -> NDArray[np.fl
     """
     if len(prompts.points) == 0:
         return np.ones(len(logits))
-    column, row = (prompts.points / CELL).astype(int).clip(0, MASK_SIDE - 1).T
+    column, row = (prompts.points / CELL).astype(int).T
+    row, column = row.clip(0, logits.shape[1] - 1), column.clip(0, logits.shape[2] - 1)
     return ((logits[:, row, column] > 0) == prompts.labels).mean(axis=1)
 
 

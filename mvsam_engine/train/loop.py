@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from mvsam_engine.capture.files import write_atomic
 from mvsam_engine.errors import CaptureError
 from mvsam_engine.progress import Progress
 from mvsam_engine.segment.network import Answers, MVSam
@@ -248,22 +247,4 @@ def learning_rate(step: int, options: TrainOptions) -> float:
     return options.rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, share))))
 
 
-def write_network(network: MVSam, path: Path, about: dict[str, str]) -> None:
-    """Write a network as float16 safetensors with its settings.
-
-    Args:
-        network: trained.
-        path: file to write, whole or not at all.
-        about: what it was trained on and how, for its model card.
-    """
-    from safetensors.torch import save
-
-    state = {
-        name: value.detach().cpu().half().contiguous()
-        for name, value in network.state_dict().items()
-    }
-    metadata = {"config": json.dumps(asdict(network.config)), **about}
-    write_atomic(path, save(state, metadata=metadata))
-
-
-__all__ = ["TrainOptions", "Trainer", "learning_rate", "write_network"]
+__all__ = ["TrainOptions", "Trainer", "learning_rate"]

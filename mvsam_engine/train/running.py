@@ -17,11 +17,12 @@ import mvsam_engine
 from mvsam_engine.capture.files import writer_lock
 from mvsam_engine.errors import Cancelled
 from mvsam_engine.progress import Progress
+from mvsam_engine.segment.network_file import write_network
 from mvsam_engine.segment.sam import Sam, pick_device
 from mvsam_engine.train.data import check_apart, load_scenes, memory_of, split_scenes
 from mvsam_engine.train.episodes import EpisodeOptions
 from mvsam_engine.train.folders import described, find_scenes, is_scene
-from mvsam_engine.train.loop import Trainer, TrainOptions, write_network
+from mvsam_engine.train.loop import Trainer, TrainOptions
 from mvsam_engine.train.record import NETWORK, Follower, Line, curve_writer, keep_settings
 from mvsam_engine.train.settings import first_network, scaled_noise
 

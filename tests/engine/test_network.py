@@ -21,16 +21,9 @@ def sam():
     return load_sam(device="cpu")
 
 
-class Parts:
-    """What `MVSam.from_sam` takes of kornia's Sam."""
-
-    def __init__(self, sam):
-        self.prompt_encoder, self.mask_decoder = sam._prompts, sam._decoder
-
-
 def make(sam, **changes):
     torch.manual_seed(0)
-    return MVSam.from_sam(Parts(sam), Config(**changes)).eval()
+    return MVSam.from_sam(sam, Config(**changes)).eval()
 
 
 def make_views(count, seed=0):

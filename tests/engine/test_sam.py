@@ -120,7 +120,7 @@ def test_batch_equals_one_by_one(sam: Sam, disc: tuple[np.ndarray, ModelFrame]) 
 def test_decoder_equals_kornia(sam: Sam, disc: tuple[np.ndarray, ModelFrame]) -> None:
     """Our batched forward pass against kornia's, which takes one image at a time."""
     embedding, frame = disc
-    encoder, decoder = sam._prompts, sam._decoder
+    encoder, decoder = sam.prompt_encoder, sam.mask_decoder
     for prompt in many_prompts(frame):
         with torch.inference_mode():
             # kornia takes positions as pixel indices and adds the half pixel itself.

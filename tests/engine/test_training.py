@@ -18,6 +18,7 @@ from mvsam_engine.capture import Capture
 from mvsam_engine.errors import Cancelled, CaptureError
 from mvsam_engine.progress import Progress
 from mvsam_engine.segment.network import Answers, Config, MVSam
+from mvsam_engine.segment.network_file import write_network
 from mvsam_engine.segment.sam import load_sam
 from mvsam_engine.train.episodes import (
     EpisodeOptions,
@@ -26,7 +27,7 @@ from mvsam_engine.train.episodes import (
     imperfect,
     load_scene,
 )
-from mvsam_engine.train.loop import CHECKPOINT, LOG, Trainer, TrainOptions, write_network
+from mvsam_engine.train.loop import CHECKPOINT, LOG, Trainer, TrainOptions
 from mvsam_engine.train.losses import dice_loss, focal_loss, losses, true_ious
 from mvsam_engine.train.make import DONE, SceneOptions, make_scene_folder
 from mvsam_engine.train.noise import EXACT, NoiseOptions, disturb
@@ -246,12 +247,7 @@ def test_an_absent_view_teaches_presence_and_the_single_mask():
 
 @pytest.fixture(scope="module")
 def network():
-    sam = load_sam(device="cpu")
-
-    class Parts:
-        prompt_encoder, mask_decoder = sam._prompts, sam._decoder
-
-    return Parts
+    return load_sam(device="cpu")
 
 
 FEW = TrainOptions(
