@@ -57,6 +57,45 @@ def train_scenes(
         train.scenes(terminal, out, seeds, recipe, workers or max(1, (os.cpu_count() or 2) - 1))
 
 
+@train_app.command("teacher")
+def train_teacher(
+    capture: Annotated[Path, typer.Argument(metavar="CAPTURE", help="Reconstructed.")],
+    out: OutDir,
+    *,
+    grid: Annotated[
+        int, typer.Option(min=1, max=64, help="Places asked about along a photo's long side.")
+    ] = 16,
+    masks: Annotated[int, typer.Option(min=1, help="Kept in a photo at the most.")] = 32,
+    most: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Photos asked about; default: all.")
+    ] = None,
+    least_score: Annotated[
+        float, typer.Option(min=0, max=1, help="IoU that SAM expects of a mask, at least.")
+    ] = 0.88,
+    least_stability: Annotated[
+        float, typer.Option(min=0, max=1, help="Stability score of a mask, at least.")
+    ] = 0.95,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Real photos with SAM's own masks as the truth: OUT/<capture>/.
+
+    Each mask is known in its own photo only, and only that one is trained on.
+    """
+    terminal = Terminal(as_json, verbose)
+    with terminal.guarded():
+        from mvsam_engine.commands import train
+
+        options = train.TeacherOptions(
+            grid=grid,
+            least_score=least_score,
+            least_stability=least_stability,
+            most=masks,
+            views=most,
+        )
+        train.teacher(terminal, capture, out, options)
+
+
 @train_app.command("run")
 def train_run(
     data: Annotated[

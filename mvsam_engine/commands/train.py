@@ -19,6 +19,7 @@ from mvsam_engine.segment.sam import load_sam
 from mvsam_engine.train.recipe import Recipe, make_scenes
 from mvsam_engine.train.record import Line
 from mvsam_engine.train.running import RunOptions, train_run
+from mvsam_engine.train.teacher import TeacherOptions, make_teacher_scene
 
 
 @contextmanager
@@ -50,6 +51,16 @@ def scenes(terminal: Terminal, out: Path, seeds: range, recipe: Recipe, workers:
         warnings = progress.warnings
     terminal.print(f"{len(folders)} scenes of {recipe.views} photos in {out}.")
     terminal.result({"scenes": [str(folder) for folder in folders], "warnings": warnings})
+
+
+def teacher(terminal: Terminal, capture: Path, out: Path, options: TeacherOptions) -> None:
+    """Make a training scene of a capture, with SAM's masks, and tell where it is."""
+    with terminal.progress() as progress:
+        folder = make_teacher_scene(capture, out, load_sam(device="auto"), options, progress)
+        warnings = progress.warnings
+    masks = len(list((folder / "masks").glob("*/*.png")))
+    terminal.print(f"{masks} masks, each known in one view: {folder}")
+    terminal.result({"scene": str(folder), "masks": masks, "warnings": warnings})
 
 
 def run(terminal: Terminal, options: RunOptions) -> None:

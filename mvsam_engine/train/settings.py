@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from mvsam_engine.errors import UsageError, WeightsError
 from mvsam_engine.segment.network import Config, MVSam
+from mvsam_engine.segment.network_file import read_network
 from mvsam_engine.segment.sam import Sam
 from mvsam_engine.train.noise import NoiseOptions
 
@@ -96,7 +96,7 @@ def first_network(sam: Sam, config: str, start: Path | None) -> MVSam:
     Args:
         sam: gives the decoder.
         config: settings as written; those of `start` unless they say otherwise.
-        start: a file that `train.loop.write_network` wrote, None for SAM.
+        start: a file that `network_file.write_network` wrote, None for SAM.
 
     Raises:
         UsageError: the settings cannot be used.
@@ -104,37 +104,15 @@ def first_network(sam: Sam, config: str, start: Path | None) -> MVSam:
     """
     if start is None:
         return MVSam.from_sam(sam, parse_config(config))
-    state, stored = read_network(start)
-    wanted = parse_config(config, stored)
+    stored = read_network(start, sam)
+    wanted = parse_config(config, stored.config)
     network = MVSam.from_sam(sam, wanted)
     try:
-        network.load_state_dict(state)
+        network.load_state_dict(stored.state_dict())
     except RuntimeError as error:
         raise WeightsError(
             "train.start",
-            f"{start.name} does not hold the network that was asked for.",
+            f"The network in {start.name} cannot be given the settings {config!r}.",
             "Leave out --config to take the settings that it was trained with.",
         ) from error
     return network
-
-
-def read_network(path: Path) -> tuple[dict[str, Any], Config]:
-    """Weights (float32, on the CPU) and settings of a network file.
-
-    Raises:
-        WeightsError: it cannot be read, or has no settings that are known.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "pt") as file:
-            about = file.metadata() or {}
-            config = Config.from_dict(json.loads(about["config"]))
-            state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise WeightsError(
-            "train.start",
-            f"{path} is not a network that MV-SAM can read ({error}).",
-            "Give a network.safetensors that `mvsam train run` wrote with this version.",
-        ) from error
-    return state, config
