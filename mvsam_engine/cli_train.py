@@ -96,6 +96,34 @@ def train_teacher(
         train.teacher(terminal, capture, out, options)
 
 
+@train_app.command("sa1b")
+def train_sa1b(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="With sa_N.jpg and sa_N.json.")],
+    out: OutDir,
+    *,
+    geometry: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="beside: sa_N.npz with points and confidence; or one that places single photos.",
+        ),
+    ],
+    most: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Photos at the most; default: all.")
+    ] = None,
+    masks: Annotated[int, typer.Option(min=1, help="Of a photo at the most.")] = 64,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """SA-1B, as MV-SAM's paper was trained on: OUT/sa_N/, a scene of one photo each."""
+    terminal = Terminal(as_json, verbose)
+    with terminal.guarded():
+        from mvsam_engine.commands import train
+
+        train.sa1b(terminal, folder, out, train.Sa1bOptions(geometry, most, masks, device))
+
+
 @train_app.command("run")
 def train_run(
     data: Annotated[
@@ -172,3 +200,25 @@ def train_run(
                 most=most,
             ),
         )
+
+
+@train_app.command("card")
+def train_card(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
+    *,
+    licence: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="Licence of the run's DATA, in their order; repeatable."),
+    ] = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """RUN/card.md and RUN/curves.png: what was trained on what, how, and how well it does.
+
+    All of it is taken from the run's own settings and log.
+    """
+    terminal = Terminal(as_json, verbose)
+    with terminal.guarded():
+        from mvsam_engine.commands import train
+
+        train.card(terminal, folder, licence or [])

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -16,9 +16,11 @@ from mvsam_engine.commands.terminal import Terminal
 from mvsam_engine.errors import Cancelled
 from mvsam_engine.progress import Progress
 from mvsam_engine.segment.sam import load_sam
+from mvsam_engine.train.card import write_card
 from mvsam_engine.train.recipe import Recipe, make_scenes
 from mvsam_engine.train.record import Line
 from mvsam_engine.train.running import RunOptions, train_run
+from mvsam_engine.train.sa1b import Sa1bOptions, check_geometry, make_sa1b_scenes
 from mvsam_engine.train.teacher import TeacherOptions, make_teacher_scene
 
 
@@ -61,6 +63,26 @@ def teacher(terminal: Terminal, capture: Path, out: Path, options: TeacherOption
     masks = len(list((folder / "masks").glob("*/*.png")))
     terminal.print(f"{masks} masks, each known in one view: {folder}")
     terminal.result({"scene": str(folder), "masks": masks, "warnings": warnings})
+
+
+def sa1b(terminal: Terminal, folder: Path, out: Path, options: Sa1bOptions) -> None:
+    """Make training scenes of SA-1B, and tell where they are."""
+    check_geometry(options.geometry)  # before anything heavy is loaded
+    with terminal.progress() as progress:
+        encoder = load_sam(device=options.device).encoder
+        folders = make_sa1b_scenes(folder, out, options, encoder, progress)
+        warnings = progress.warnings
+    terminal.print(f"{len(folders)} scenes of one photo in {out}.")
+    terminal.result({"scenes": [str(folder) for folder in folders], "warnings": warnings})
+
+
+def card(terminal: Terminal, folder: Path, licences: Sequence[str]) -> None:
+    """Write the model card of a run, and tell where it is."""
+    with terminal.progress() as progress:
+        path = write_card(folder, licences, progress)
+        warnings = progress.warnings
+    terminal.print(f"Wrote {path}.")
+    terminal.result({"card": str(path), "warnings": warnings})
 
 
 def run(terminal: Terminal, options: RunOptions) -> None:

@@ -13,8 +13,11 @@ from mvsam_engine.errors import MvsamError
 from mvsam_engine.evaluate.outcome import Outcome
 
 
-def _pyplot() -> Any:
+def load_pyplot(what: str) -> Any:
     """Matplotlib without a window.
+
+    Args:
+        what: is to be drawn, for the error: "the reliability plot".
 
     Raises:
         MvsamError: it is not installed.
@@ -24,7 +27,7 @@ def _pyplot() -> Any:
     except ImportError as error:
         raise MvsamError(
             "evaluate.plots",
-            "The reliability plot is left out, since matplotlib is not installed.",
+            f"{what.capitalize()} is left out, since matplotlib is not installed.",
             "Install it with: pip install 'mvsam-engine[plots]'",
         ) from error
     matplotlib.use("Agg")
@@ -49,7 +52,7 @@ def draw_reliability(path: Path, outcomes: Sequence[Outcome]) -> None:
             counts[name] = counts.get(name, 0) + np.array(o.calibration, float)
     if not counts:
         return
-    pyplot = _pyplot()
+    pyplot = load_pyplot("the reliability plot")
     figure, (upper, lower) = pyplot.subplots(
         2, 1, sharex=True, figsize=(6.4, 6.4), height_ratios=(3, 1), layout="constrained"
     )
