@@ -108,7 +108,8 @@ class Trainer:
         """Train until the last step; a checkpoint is there whenever this ends.
 
         Raises:
-            Cancelled: asked for; the last checkpoint is at most `save_every` steps old.
+            Cancelled: asked for, after a whole step; the last checkpoint is at most `save_every`
+                steps old, and `save` writes one of now.
         """
         options = self._options
         progress.stage("Training", options.steps)
@@ -123,7 +124,7 @@ class Trainer:
             if self.step % options.validate_every == 0 or self.step == options.steps:
                 self._log("validation", self.validate())
             if self.step % options.save_every == 0 or self.step == options.steps:
-                self._save()
+                self.save()
             progress.step()
 
     def _prepared(self) -> Iterator[list[Example]]:
@@ -205,7 +206,7 @@ class Trainer:
         with (self._folder / LOG).open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
 
-    def _save(self) -> None:
+    def save(self) -> None:
         """Write the checkpoint whole: a run that is killed leaves the last one."""
         state: dict[str, Any] = {
             "step": self.step,

@@ -164,6 +164,7 @@ def _train(
         trainer.run(_Followed(progress, follower))
     except Cancelled:
         finished = False
+        trainer.save()
     follower.follow()
     about = {"step": str(trainer.step), "made_by": f"mvsam {mvsam_engine.__version__}"}
     write_network(network, folder / NETWORK, about)

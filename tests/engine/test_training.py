@@ -302,7 +302,7 @@ def test_a_stopped_run_goes_on_where_it_was(network, scene, tmp_path):
 
 def test_a_checkpoint_of_another_network_is_refused(network, scene, tmp_path):
     first = trainer(network, scene, tmp_path)
-    first._save()
+    first.save()
     with pytest.raises(CaptureError, match="other settings"):
         trainer(network, scene, tmp_path, code="3d")
     (tmp_path / CHECKPOINT).write_bytes(b"half a file")
