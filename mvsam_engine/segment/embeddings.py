@@ -15,8 +15,6 @@ from mvsam_engine.photos import read_rgb
 from mvsam_engine.progress import Progress
 from mvsam_engine.segment.encoder import ImageEncoder
 
-EMBEDDING_SHAPE = (256, 64, 64)
-
 
 def embed_photos(
     capture: Capture, photos: tuple[Photo, ...], encoder: ImageEncoder, progress: Progress
@@ -34,7 +32,7 @@ def embed_photos(
         progress: counts photos.
 
     Returns:
-        One [256, 64, 64] float16 array per photo.
+        One float16 array of the encoder's shape, [256, 64, 64] for most, per photo.
 
     Raises:
         PhotoError: a photo cannot be read.
@@ -45,7 +43,7 @@ def embed_photos(
     embeddings: list[NDArray[np.float16]] = []
     writable = True
     for photo in photos:
-        features = _cached(folder, photo)
+        features = _cached(folder, photo, encoder.shape)
         if features is None:
             image = read_rgb(capture.photo_path(photo))
             features = encoder.embed(image).astype(np.float16)
@@ -55,12 +53,12 @@ def embed_photos(
     return embeddings
 
 
-def _cached(folder: Path, photo: Photo) -> NDArray[np.float16] | None:
+def _cached(folder: Path, photo: Photo, shape: tuple[int, int, int]) -> NDArray[np.float16] | None:
     """The cached embedding of exactly this photo, or None."""
     try:
         if (folder / f"{photo.view}.key").read_text(encoding="ascii") != photo.sha256:
             return None
-        return read_array(folder / f"{photo.view}.npy", np.float16, EMBEDDING_SHAPE)
+        return read_array(folder / f"{photo.view}.npy", np.float16, shape)
     # Whatever is wrong with a cache, the answer is to compute its content again.
     except (OSError, UnicodeDecodeError, CaptureError):
         return None

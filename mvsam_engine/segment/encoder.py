@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Image encoders: one embedding per photo, computed once, whatever is clicked later."""
+"""Image encoders: one embedding per photo, computed once, whatever is clicked later.
+
+`segment.encoders` makes them by name.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mvsam_engine.segment.frame import frame_of
+from mvsam_engine.segment.frame import ModelFrame, frame_of
 from mvsam_engine.segment.tiny_vit_graph import INPUT, tiny_vit_onnx
 
 if TYPE_CHECKING:
@@ -16,20 +19,36 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+EMBEDDING_SHAPE = (256, 64, 64)
+
+
 class ImageEncoder(Protocol):
-    """Turns a photo into the features that SAM's decoder reads."""
+    """Turns a photo into the features that SAM's decoder reads.
+
+    An encoder states how it sees a photo (`frame`); whoever asks about its features must put
+    pixels through that frame.
+    """
 
     @property
     def name(self) -> str:
         """Safe as a folder name, different for different weights."""
         ...
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of what `embed` gives."""
+        return EMBEDDING_SHAPE
+
+    def frame(self, width: int, height: int) -> ModelFrame:
+        """How it sees a photo of this size: SAM's frame, unless it says otherwise."""
+        return ModelFrame(width, height)
+
     def embed(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Features [256, 64, 64] of an RGB photo [H, W, 3]."""
         ...
 
 
-class OnnxEncoder:
+class OnnxEncoder(ImageEncoder):
     """TinyViT in ONNX Runtime: on a CPU about three times as fast as in torch.
 
     Args:
@@ -56,12 +75,12 @@ class OnnxEncoder:
         return features[0]
 
 
-class TorchEncoder:
-    """The same network in torch, for a GPU.
+class TorchEncoder(ImageEncoder):
+    """TinyViT or one of SAM's ViTs in torch.
 
     Args:
         name: see `ImageEncoder`.
-        module: kornia's TinyViT with its weights; moved to `device`.
+        module: kornia's TinyViT or ViT with its weights; moved to `device`.
         device: where to run.
     """
 

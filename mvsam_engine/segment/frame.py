@@ -78,6 +78,16 @@ class ModelFrame:
         return square
 
 
+@dataclass(frozen=True, slots=True)
+class SquareFrame(ModelFrame):
+    """The frame of SAM 2: the photo is squeezed to fill the square, its aspect is not kept."""
+
+    @property
+    def mask_size(self) -> tuple[int, int]:
+        """Rows and columns of the 256-grid that the photo covers: all of them."""
+        return MASK_SIDE, MASK_SIDE
+
+
 def frame_of(image: NDArray[np.uint8]) -> ModelFrame:
     """The frame of an RGB photo [H, W, 3]."""
     return ModelFrame(image.shape[1], image.shape[0])

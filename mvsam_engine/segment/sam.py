@@ -11,16 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mvsam_engine.errors import SegmentationError
-from mvsam_engine.segment.encoder import ImageEncoder, OnnxEncoder, TorchEncoder
+from mvsam_engine.segment.encoder import ImageEncoder
 from mvsam_engine.segment.frame import MODEL_SIDE
 from mvsam_engine.segment.two_way import mask_logits, two_way
-from mvsam_engine.weights import find_weights, load_state
 
 if TYPE_CHECKING:
     import torch
@@ -192,35 +192,29 @@ class Sam:
         return logits, decoder.iou_prediction_head(tokens[:, 0])
 
 
-def load_sam(name: str = "mobile_sam", device: str = "auto") -> Sam:
-    """Load SAM.
+def load_sam(name: str = "tiny-vit", device: str = "auto", file: Path | None = None) -> Sam:
+    """Load SAM: an image encoder and the decoder that was trained with it.
 
     Args:
-        name: an entry of the weights catalogue.
+        name: of the encoder, a key of `segment.encoders.ENCODERS`.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        file: a checkpoint of the same shape instead of the published one.
 
     Raises:
-        WeightsError: the weights are missing or damaged.
-        SegmentationError: this machine has no such device.
+        WeightsError: the weights are missing, damaged, or of another network.
+        SegmentationError: there is no such encoder, or this machine has no such device.
     """
-    from kornia.models.sam import Sam as KorniaSam
-    from kornia.models.sam import SamConfig
-    from torch import nn
+    from mvsam_engine.segment.encoders import load_modules, make_encoder
+    from mvsam_engine.segment.encoders.fine import FoldedEncoder, Sam2Encoder
+    from mvsam_engine.segment.sam2 import Sam2
 
-    entry = find_weights(name)
-    state = load_state(entry)
-    model = KorniaSam.from_config(SamConfig(name))
-    # SAM has no use for TinyViT's classifier, so the file has no weights for it.
-    model.image_encoder.head = model.image_encoder.norm_head = nn.Identity()
-    model.load_state_dict(state)
-    model.eval().requires_grad_(False)
     where = pick_device(device)
-    encoder: ImageEncoder
-    if where.type == "cpu":
-        encoder = OnnxEncoder(entry.key, model.image_encoder)
-    else:
-        encoder = TorchEncoder(entry.key, model.image_encoder, where)
-    return Sam(encoder, model.prompt_encoder.to(where), model.mask_decoder.to(where), where)
+    modules = load_modules(name, file)
+    encoder = make_encoder(modules, where)
+    decoder = modules.prompt_encoder.to(where), modules.mask_decoder.to(where), where
+    if isinstance(encoder, Sam2Encoder):
+        return Sam2(FoldedEncoder(encoder), *decoder)
+    return Sam(encoder, *decoder)
 
 
 def pick_device(name: str) -> torch.device:

@@ -29,7 +29,7 @@ class SceneView:
         photo: the photo.
         camera: where it was taken from.
         frame: how SAM sees it.
-        embedding: [256, 64, 64] float16.
+        embedding: [256, 64, 64] float16; more channels for SAM 2.1's own decoder.
         points: [cells, 3] float32 world points, NaN where unknown.
         confidence: [cells] float32, 0 where the point is unknown.
         depth: [cells] float32 z-depth of `points` in this camera, NaN where unknown.
@@ -74,16 +74,29 @@ def load_views(
     progress.stage("Reading pointmaps", len(photos))
     views: list[SceneView] = []
     for photo, camera, embedding in zip(photos, reconstruction.cameras, embeddings, strict=True):
-        views.append(make_view(photo, camera, embedding, capture.pointmap(photo.view)))
+        frame = encoder.frame(photo.width, photo.height)
+        views.append(make_view(photo, camera, embedding, capture.pointmap(photo.view), frame))
         progress.step()
     return tuple(views)
 
 
 def make_view(
-    photo: Photo, camera: Camera, embedding: NDArray[np.float16], pointmap: Pointmap
+    photo: Photo,
+    camera: Camera,
+    embedding: NDArray[np.float16],
+    pointmap: Pointmap,
+    frame: ModelFrame | None = None,
 ) -> SceneView:
-    """Sample a pointmap on the mask grid of its photo."""
-    frame = ModelFrame(photo.width, photo.height)
+    """Sample a pointmap on the mask grid of its photo.
+
+    Args:
+        photo: the photo.
+        camera: where it was taken from.
+        embedding: its features.
+        pointmap: its points.
+        frame: how the encoder saw it; SAM's frame when it is not said.
+    """
+    frame = frame or ModelFrame(photo.width, photo.height)
     rows, columns = frame.mask_size
     height, width = pointmap.points.shape[:2]
     centers = grid_pixels(rows, columns, photo.width, photo.height).reshape(-1, 2)

@@ -14,8 +14,8 @@ from mvsam_engine.capture import Capture
 from mvsam_engine.errors import SegmentationError
 from mvsam_engine.photos import add_photos
 from mvsam_engine.progress import Progress
-from mvsam_engine.segment import sam as sam_module
 from mvsam_engine.segment.embeddings import embed_photos
+from mvsam_engine.segment.encoder import ImageEncoder, TorchEncoder
 from mvsam_engine.segment.frame import PIXEL_MEAN, PIXEL_STD, ModelFrame, frame_of
 from mvsam_engine.segment.masks import drop_specks, full_size_mask
 from mvsam_engine.segment.sam import FIRST_CHOICE, Sam, SamPrompts, load_sam, pick_device
@@ -84,7 +84,7 @@ def test_onnx_encoder_equals_torch(sam: Sam) -> None:
     model = KorniaSam.from_config(SamConfig("mobile_sam"))
     model.image_encoder.head = model.image_encoder.norm_head = nn.Identity()
     model.load_state_dict(load_state(find_weights("mobile_sam")))
-    encoder = sam_module.TorchEncoder("plain", model.image_encoder, torch.device("cpu"))
+    encoder = TorchEncoder("plain", model.image_encoder, torch.device("cpu"))
     image = np.random.default_rng(1).integers(0, 256, (90, 140, 3), dtype=np.uint8)
     found = sam.encoder.embed(image)
     assert found.shape == (256, 64, 64)
@@ -202,7 +202,7 @@ def test_specks_go_and_holes_are_filled() -> None:
 # --- the cache --------------------------------------------------------------------------------
 
 
-class CountingEncoder:
+class CountingEncoder(ImageEncoder):
     """A cheap encoder that shows what it was asked: the photo's mean, and how often."""
 
     name = "counting-00000000"

@@ -17,6 +17,7 @@ from safetensors import safe_open
 from mvsam_engine.capture import Capture
 from mvsam_engine.errors import Cancelled, CaptureError
 from mvsam_engine.progress import Progress
+from mvsam_engine.segment.encoder import ImageEncoder
 from mvsam_engine.segment.network import Answers, Config, MVSam
 from mvsam_engine.segment.network_file import write_network
 from mvsam_engine.segment.sam import load_sam
@@ -36,7 +37,7 @@ from mvsam_engine.train.scenes.textures import Patches
 SMALL = SceneOptions(views=3, width=128, height=96, things=5, rays_per_side=1)
 
 
-class CheapEncoder:
+class CheapEncoder(ImageEncoder):
     """Stands where the image encoder is: its features are chance, the same for the same photo."""
 
     name = "chance"
