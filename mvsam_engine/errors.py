@@ -19,6 +19,10 @@ class MvsamError(Exception):
         self.message = message
         self.remedy = remedy
 
+    def __reduce__(self) -> tuple[type[MvsamError], tuple[str, str, str]]:
+        """So that it comes whole out of another process."""
+        return type(self), (self.code, self.message, self.remedy)
+
     def __str__(self) -> str:
         return f"{self.message} {self.remedy}".strip()
 
