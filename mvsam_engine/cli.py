@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 import mvsam_engine
+from mvsam_engine.cli_evaluate import evaluate_app
 from mvsam_engine.cli_train import train_app
 from mvsam_engine.commands.terminal import EXIT_FAILED, Terminal
 
@@ -24,7 +25,6 @@ export_app = typer.Typer(help="Write results for other programs.", no_args_is_he
 app.add_typer(export_app, name="export")
 weights_app = typer.Typer(help="Trained weights: what is known and here.", no_args_is_help=True)
 app.add_typer(weights_app, name="weights")
-evaluate_app = typer.Typer(help="Measure against known truth.", no_args_is_help=True)
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(train_app, name="train")
 
@@ -285,62 +285,6 @@ def weights_add(
         from mvsam_engine.commands import weights
 
         weights.add(terminal, name, file)
-
-
-@evaluate_app.command("geometry")
-def evaluate_geometry(
-    sources: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            metavar="SOURCE...",
-            help="Folders of photos with truth, captures, or files written with --results.",
-        ),
-    ] = None,
-    *,
-    truth: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Truth; default: found beside the photos.")
-    ] = None,
-    photos: Annotated[
-        str, typer.Option(metavar="N,N", help="Evenly spaced subsets of so many photos.")
-    ] = "",
-    methods: Annotated[
-        str,
-        typer.Option(
-            metavar="NAMES", help="all, or some of mvsam,pycolmap,pycolmap-global,pixelmap,openmvg."
-        ),
-    ] = "mvsam",
-    seeds: Annotated[str, typer.Option(metavar="N|N,N|N-N", help="One run for each.")] = "0",
-    preset: Annotated[str, typer.Option(help="draft, normal or fine; of mvsam.")] = "normal",
-    max_size: Annotated[
-        int | None, typer.Option(min=64, max=4096, metavar="PX", help="Long side of pointmaps.")
-    ] = None,
-    limit: Annotated[float, typer.Option(min=1, metavar="S", help="Time limit of a run.")] = 1800,
-    results: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Save outcomes as JSON after every run.")
-    ] = None,
-    plots: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Pictures: depth, errors, clouds, plot.")
-    ] = None,
-    keep: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Keep what the methods made.")
-    ] = None,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Tables for documents.")] = False,
-    as_json: AsJson = False,
-    verbose: Verbose = False,
-) -> None:
-    """Cameras, pointmaps, confidence, time and memory against truth, beside other programs.
-
-    Layouts of truth that are known, and how to read the tables: docs/geometry.md.
-    """
-    terminal = Terminal(as_json, verbose)
-    with terminal.guarded():
-        from mvsam_engine.commands import evaluate
-
-        asked = evaluate.Asked(
-            tuple(sources or ()), truth, photos, methods, seeds, markdown, results, plots
-        )
-        plan = evaluate.Plan(preset=preset, max_size=max_size, limit_s=limit, keep=keep)
-        evaluate.geometry(terminal, asked, plan)
 
 
 @app.command()

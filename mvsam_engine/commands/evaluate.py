@@ -109,14 +109,15 @@ def _draw_reliability(progress: Progress, folder: Path, outcomes: Sequence[Outco
 def show(terminal: Terminal, outcomes: Sequence[Outcome], markdown: bool) -> None:
     """Print tables for people."""
     for grid in tables(outcomes):
-        terminal.print(grid.markdown() + "\n" if markdown else _rich(grid))
+        terminal.print(grid.markdown() + "\n" if markdown else rich_table(grid))
     for line in reasons(outcomes):
         terminal.print(f"- {line}" if markdown else line)
     for remark in dict.fromkeys(f"{o.set}: {o.remark}" for o in outcomes if o.remark):
         terminal.print(f"- {remark}" if markdown else remark)
 
 
-def _rich(grid: Grid) -> Table:
+def rich_table(grid: Grid) -> Table:
+    """A grid for a terminal."""
     table = Table(*grid.head, title=grid.title, title_justify="left")
     for row in grid.rows:
         table.add_row(*(cell.replace("**", "") for cell in row))

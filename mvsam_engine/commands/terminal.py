@@ -25,6 +25,9 @@ from mvsam_engine.progress import Progress
 
 EXIT_FAILED, EXIT_USAGE, EXIT_CANCELLED = 1, 2, 130
 
+# Columns of what is not a window.
+_WIDEST = 400
+
 
 class TerminalProgress(Progress):
     """A bar per stage on a terminal; one line per finished stage elsewhere."""
@@ -89,6 +92,9 @@ class Terminal:
         self.as_json = as_json
         self.verbose = verbose
         self._out = Console()
+        if not self._out.is_terminal:
+            # Only a window is as wide as it is: in a file or pipe no table need be squeezed.
+            self._out = Console(width=_WIDEST)
         self._err = Console(stderr=True)
 
     def progress(self) -> TerminalProgress:

@@ -178,7 +178,7 @@ def read_mask(path: Path, photo: Photo, invert: bool = False) -> NDArray[np.bool
             f"{photo.original_name} {stored[0]} x {stored[1]}.",
             "A mask has its photo's size, or the same shape at another scale.",
         )
-    values = _mask_values(image)
+    values = mask_values(image)
     if size != (photo.width, photo.height):
         values = cv2.resize(
             values, (photo.width, photo.height), None, 0, 0, cv2.INTER_NEAREST_EXACT
@@ -193,7 +193,7 @@ def read_mask(path: Path, photo: Photo, invert: bool = False) -> NDArray[np.bool
     return used
 
 
-def _mask_values(image: Image.Image) -> NDArray[np.uint8]:
+def mask_values(image: Image.Image) -> NDArray[np.uint8]:
     """[h, w] uint8: the brightest channel, 0 where the mask image is transparent."""
     if image.mode in ("1", "L"):
         return np.array(image.convert("L"))
