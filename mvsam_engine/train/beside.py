@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -131,7 +132,7 @@ def _read(path: Path, photo: Photo) -> dict[str, NDArray[np.floating]]:
             f"{path.name} is missing: a single photo has no points without it.",
             "Write points [h, w, 3] and confidence [h, w] into it with any geometry network.",
         ) from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
+    except _DAMAGED as error:
         raise TrainingError("train.points", f"{path.name} cannot be read: {error}.") from error
     for name in ("points", "confidence"):
         if name not in arrays:
@@ -147,6 +148,20 @@ def _read(path: Path, photo: Photo) -> dict[str, NDArray[np.floating]]:
             )
     return arrays
 
+
+# What reading a damaged file ends in; MemoryError where a header claims too much.
+_DAMAGED = (
+    OSError,
+    ValueError,
+    EOFError,
+    MemoryError,
+    OverflowError,
+    NotImplementedError,
+    RuntimeError,
+    zlib.error,
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+)
 
 # None: rows and columns of the points' grid.
 _SHAPES: dict[str, tuple[int | None, ...]] = {
