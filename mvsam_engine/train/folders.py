@@ -17,12 +17,12 @@ from PIL import Image
 
 from mvsam_engine.capture import Camera, Capture, Photo
 from mvsam_engine.capture.files import (
-    LOCK,
     disk_error,
     is_safe_name,
     json_bytes,
     read_json,
     write_atomic,
+    writer_lock,
 )
 from mvsam_engine.errors import CaptureError, MvsamError, TrainingError
 from mvsam_engine.photos import read_rgb
@@ -118,6 +118,29 @@ def _check_view(
             raise CaptureError("train.mask", f"The mask {path.parent.name}/{path.name} is damaged.")
 
 
+@contextmanager
+def data_folder(out: Path, description: Description) -> Generator[None]:
+    """Hold a data folder to make scenes in; what killed processes left half made is removed.
+
+    Args:
+        out: the folder; made.
+        description: see `describe`.
+
+    Raises:
+        TrainingError: the folder holds scenes that were made with other settings.
+        CaptureError: it cannot be written to, or another program is making scenes in it.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise disk_error(out / DESCRIPTION, error) from error
+    with writer_lock(out):
+        describe(out, description)
+        for left in out.glob(f"{MAKING}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
+
+
 def describe(out: Path, description: Description) -> None:
     """Say in ``out/data.json`` what the scenes in `out` are; those that are there must be the same.
 
@@ -206,10 +229,9 @@ def find_scenes(sources: Sequence[Path]) -> list[Path]:
 
 
 __all__ = [
-    "LOCK",
-    "MAKING",
     "Description",
     "damage",
+    "data_folder",
     "describe",
     "described",
     "find_scenes",

@@ -23,13 +23,12 @@ from pathlib import Path
 import numpy as np
 
 from mvsam_engine.capture import Capture
-from mvsam_engine.capture.files import writer_lock
 from mvsam_engine.errors import Cancelled, TrainingError
 from mvsam_engine.photos import find_photos
 from mvsam_engine.progress import Progress
 from mvsam_engine.segment.embeddings import embed_photos
 from mvsam_engine.segment.encoder import ImageEncoder
-from mvsam_engine.train.folders import damage, describe, whole_scene
+from mvsam_engine.train.folders import Description, damage, data_folder, whole_scene
 from mvsam_engine.train.make import SceneOptions, make_scene_folder
 from mvsam_engine.train.scenes.textures import Patches
 
@@ -93,19 +92,15 @@ def make_scenes(
     pictures = (
         [f for f in find_photos(recipe.textures) if not f.is_video] if recipe.textures else []
     )
-    out.mkdir(parents=True, exist_ok=True)
     folders = [out / f"{seed:04d}" for seed in seeds]
-    with writer_lock(out):
-        describe(
-            out,
-            {
-                "kind": "made-up scenes",
-                "views": recipe.views,
-                "side": recipe.side,
-                "textures": [path.name for path in recipe.textures],
-                "photographs": len(pictures),
-            },
-        )
+    description: Description = {
+        "kind": "made-up scenes",
+        "views": recipe.views,
+        "side": recipe.side,
+        "textures": [path.name for path in recipe.textures],
+        "photographs": len(pictures),
+    }
+    with data_folder(out, description):
         left = _left(folders, progress)
         todo = [seed for seed, folder in zip(seeds, folders, strict=True) if folder in left]
         progress.stage("Embedding scenes", len(folders) - len(todo))

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mvsam_engine.capture import Capture, Photo, Reconstruction
-from mvsam_engine.capture.files import is_safe_name, read_json, write_atomic, writer_lock
+from mvsam_engine.capture.files import is_safe_name, read_json, write_atomic
 from mvsam_engine.errors import Cancelled, MvsamError, TrainingError, UsageError
 from mvsam_engine.photos import add_photos, read_rgb
 from mvsam_engine.progress import Progress
@@ -33,7 +33,7 @@ from mvsam_engine.segment.encoder import ImageEncoder
 from mvsam_engine.segment.frame import ModelFrame
 from mvsam_engine.train.beside import read_beside
 from mvsam_engine.train.episodes import LEAST_CELLS
-from mvsam_engine.train.folders import damage, describe, whole_scene
+from mvsam_engine.train.folders import damage, data_folder, whole_scene
 from mvsam_engine.train.make import DONE
 from mvsam_engine.train.recipe import embed_scene
 from mvsam_engine.train.rle import decode_rle
@@ -115,10 +115,8 @@ def make_sa1b_scenes(
             f"{folder} holds no sa_*.json.",
             "Name a folder of SA-1B, with sa_1.jpg and sa_1.json.",
         )
-    out.mkdir(parents=True, exist_ok=True)
     made: list[Path] = []
-    with writer_lock(out):
-        describe(out, {"kind": "SA-1B, single photos", "geometry": options.geometry})
+    with data_folder(out, {"kind": "SA-1B, single photos", "geometry": options.geometry}):
         progress.stage("Reading SA-1B", len(files))
         for file in files:
             try:

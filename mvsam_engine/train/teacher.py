@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvsam_engine.capture import Capture, Photo
-from mvsam_engine.capture.files import inside, safe_name, write_atomic, writer_lock
+from mvsam_engine.capture.files import inside, safe_name, write_atomic
 from mvsam_engine.errors import TrainingError, UsageError
 from mvsam_engine.photos.read import read_bytes
 from mvsam_engine.progress import Progress
@@ -34,7 +34,7 @@ from mvsam_engine.segment.masks import drop_specks, mask_png
 from mvsam_engine.segment.sam import BATCH, FIRST_CHOICE, Sam, SamPrompts
 from mvsam_engine.segment.scale import stability
 from mvsam_engine.segment.scene import SceneView, load_views
-from mvsam_engine.train.folders import damage, describe, whole_scene
+from mvsam_engine.train.folders import Description, damage, data_folder, whole_scene
 from mvsam_engine.train.make import DONE
 
 
@@ -100,18 +100,14 @@ def make_teacher_scene(
     capture = Capture.open(source)
     capture.require_reconstruction()
     name = _name_of(capture.root)
-    out.mkdir(parents=True, exist_ok=True)
-    with writer_lock(out):
-        describe(
-            out,
-            {
-                "kind": "SAM's own masks on real photos, each known in one view",
-                "teacher": sam.encoder.name,
-                "grid": options.grid,
-                "least score": options.least_score,
-                "least stability": options.least_stability,
-            },
-        )
+    description: Description = {
+        "kind": "SAM's own masks on real photos, each known in one view",
+        "teacher": sam.encoder.name,
+        "grid": options.grid,
+        "least score": options.least_score,
+        "least stability": options.least_stability,
+    }
+    with data_folder(out, description):
         if (out / name).exists() and not damage(out / name):
             return out / name
         with whole_scene(out, name) as folder:

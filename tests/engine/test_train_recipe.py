@@ -94,6 +94,12 @@ def test_scenes_of_another_recipe_go_elsewhere(made):
         make_scenes(made, range(1), Recipe(views=5, side=96), CheapEncoder(), Progress())
 
 
+def test_what_a_killed_process_left_is_swept_up(made):
+    (made / ".making-0077/capture").mkdir(parents=True)
+    make_scenes(made, range(1), TINY, CheapEncoder(), Progress())
+    assert not (made / ".making-0077").exists()
+
+
 def test_two_programs_do_not_make_scenes_in_one_folder(made):
     with writer_lock(made), pytest.raises(CaptureError, match="Another program"):
         make_scenes(made, range(1), TINY, CheapEncoder(), Progress())
