@@ -17,6 +17,10 @@ train_app = typer.Typer(
 )
 
 OutDir = Annotated[Path, typer.Argument(metavar="OUT", help="Data folder; made.")]
+EncoderName = Annotated[
+    str, typer.Option("--encoder", metavar="NAME", help="Image encoder (docs/encoders.md).")
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable result on stdout.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Tracebacks for errors.")]
 
@@ -41,6 +45,8 @@ def train_scenes(
     size: Annotated[
         int, typer.Option(min=64, max=4096, metavar="PX", help="Long side of most photos.")
     ] = 1024,
+    encoder: EncoderName = "tiny-vit",
+    device: Device = "auto",
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -54,7 +60,8 @@ def train_scenes(
 
         recipe = train.Recipe(tuple(textures or ()), views, size)
         seeds = range(first_seed, first_seed + count)
-        train.scenes(terminal, out, seeds, recipe, workers or max(1, (os.cpu_count() or 2) - 1))
+        workers = workers or max(1, (os.cpu_count() or 2) - 1)
+        train.scenes(terminal, out, seeds, recipe, workers, train.Vision(encoder, device))
 
 
 @train_app.command("teacher")
@@ -75,6 +82,8 @@ def train_teacher(
     least_stability: Annotated[
         float, typer.Option(min=0, max=1, help="Stability score of a mask, at least.")
     ] = 0.95,
+    encoder: EncoderName = "tiny-vit",
+    device: Device = "auto",
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -93,7 +102,7 @@ def train_teacher(
             most=masks,
             views=most,
         )
-        train.teacher(terminal, capture, out, options)
+        train.teacher(terminal, capture, out, options, train.Vision(encoder, device))
 
 
 @train_app.command("sa1b")
@@ -112,7 +121,8 @@ def train_sa1b(
         int | None, typer.Option(min=1, metavar="N", help="Photos at the most; default: all.")
     ] = None,
     masks: Annotated[int, typer.Option(min=1, help="Of a photo at the most.")] = 64,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    encoder: EncoderName = "tiny-vit",
+    device: Device = "auto",
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -121,7 +131,8 @@ def train_sa1b(
     with terminal.guarded():
         from mvsam_engine.commands import train
 
-        train.sa1b(terminal, folder, out, train.Sa1bOptions(geometry, most, masks, device))
+        options = train.Sa1bOptions(geometry, most, masks, device)
+        train.sa1b(terminal, folder, out, options, train.Vision(encoder, device))
 
 
 @train_app.command("run")
@@ -151,7 +162,8 @@ def train_run(
     start: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Trained network to start from, not SAM.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    encoder: EncoderName = "tiny-vit",
+    device: Device = "auto",
     most: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Scenes to train on at the most.")
     ] = None,
@@ -199,6 +211,7 @@ def train_run(
                 device=device,
                 most=most,
             ),
+            train.Vision(encoder, device),
         )
 
 

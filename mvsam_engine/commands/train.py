@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -15,13 +16,29 @@ from rich.table import Table
 from mvsam_engine.commands.terminal import Terminal
 from mvsam_engine.errors import Cancelled
 from mvsam_engine.progress import Progress
-from mvsam_engine.segment.sam import load_sam
+from mvsam_engine.segment.sam import Sam, load_sam
 from mvsam_engine.train.card import write_card
 from mvsam_engine.train.recipe import Recipe, make_scenes
 from mvsam_engine.train.record import Line
 from mvsam_engine.train.running import RunOptions, train_run
 from mvsam_engine.train.sa1b import Sa1bOptions, check_geometry, make_sa1b_scenes
 from mvsam_engine.train.teacher import TeacherOptions, make_teacher_scene
+
+
+@dataclass(frozen=True, slots=True)
+class Vision:
+    """Which SAM looks at the photos: name of its image encoder, and where it runs."""
+
+    encoder: str = "tiny-vit"
+    device: str = "auto"
+
+    def load(self) -> Sam:
+        """The SAM.
+
+        Raises:
+            MvsamError: there is no such encoder or device, or its weights are not here.
+        """
+        return load_sam(self.encoder, self.device)
 
 
 @contextmanager
@@ -45,31 +62,35 @@ def stoppable(progress: Progress) -> Generator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def scenes(terminal: Terminal, out: Path, seeds: range, recipe: Recipe, workers: int) -> None:
+def scenes(
+    terminal: Terminal, out: Path, seeds: range, recipe: Recipe, workers: int, vision: Vision
+) -> None:
     """Make made-up scenes with their image features, and tell where they are."""
     with terminal.progress() as progress:
-        encoder = load_sam().encoder
+        encoder = vision.load().encoder
         folders = make_scenes(out, seeds, recipe, encoder, progress, workers)
         warnings = progress.warnings
     terminal.print(f"{len(folders)} scenes of {recipe.views} photos in {out}.")
     terminal.result({"scenes": [str(folder) for folder in folders], "warnings": warnings})
 
 
-def teacher(terminal: Terminal, capture: Path, out: Path, options: TeacherOptions) -> None:
+def teacher(
+    terminal: Terminal, capture: Path, out: Path, options: TeacherOptions, vision: Vision
+) -> None:
     """Make a training scene of a capture, with SAM's masks, and tell where it is."""
     with terminal.progress() as progress:
-        folder = make_teacher_scene(capture, out, load_sam(device="auto"), options, progress)
+        folder = make_teacher_scene(capture, out, vision.load(), options, progress)
         warnings = progress.warnings
     masks = len(list((folder / "masks").glob("*/*.png")))
     terminal.print(f"{masks} masks, each known in one view: {folder}")
     terminal.result({"scene": str(folder), "masks": masks, "warnings": warnings})
 
 
-def sa1b(terminal: Terminal, folder: Path, out: Path, options: Sa1bOptions) -> None:
+def sa1b(terminal: Terminal, folder: Path, out: Path, options: Sa1bOptions, vision: Vision) -> None:
     """Make training scenes of SA-1B, and tell where they are."""
     check_geometry(options.geometry)  # before anything heavy is loaded
     with terminal.progress() as progress:
-        encoder = load_sam(device=options.device).encoder
+        encoder = vision.load().encoder
         folders = make_sa1b_scenes(folder, out, options, encoder, progress)
         warnings = progress.warnings
     terminal.print(f"{len(folders)} scenes of one photo in {out}.")
@@ -85,7 +106,7 @@ def card(terminal: Terminal, folder: Path, licences: Sequence[str]) -> None:
     terminal.result({"card": str(path), "warnings": warnings})
 
 
-def run(terminal: Terminal, options: RunOptions) -> None:
+def run(terminal: Terminal, options: RunOptions, vision: Vision) -> None:
     """Train and print what is measured on the way.
 
     Raises:
@@ -104,7 +125,7 @@ def run(terminal: Terminal, options: RunOptions) -> None:
             terminal.print(_table([line]))
 
     with terminal.progress() as progress:
-        sam = load_sam(device=options.device)
+        sam = vision.load()
         with stoppable(progress):
             outcome = train_run(options, sam, progress, hear)
         warnings = progress.warnings
