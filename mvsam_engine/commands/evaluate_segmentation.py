@@ -202,9 +202,9 @@ class _Reporter(Listener):
         self._gallery: Gallery | None = None
         self.figures: list[Path] = []
 
-    def wants(self, key: Key) -> bool:
+    def wants(self, key: Key, geometry: str, weights: str) -> bool:
         """All runs, or those that are new."""
-        return not (self._resume and self._ledger.holds(key))
+        return not (self._resume and self._ledger.holds(key, geometry, weights))
 
     def on_set(self, one: SegmentationSet, capture: Capture) -> None:
         """Begin a gallery."""

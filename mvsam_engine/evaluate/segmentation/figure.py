@@ -46,12 +46,13 @@ class Gallery:
     Attributes:
         one: the scene.
         capture: of the scene.
+        places: object and photo of each row.
     """
 
     one: SegmentationSet
     capture: Capture
+    places: list[tuple[str, str]] = field(default_factory=list)
     _truths: dict[str, TrueMasks] = field(default_factory=dict)
-    _shown: list[tuple[str, str]] = field(default_factory=list)
     _found: dict[tuple[str, str], dict[tuple[str, str], NDArray[np.uint8]]] = field(
         default_factory=dict
     )
@@ -67,17 +68,17 @@ class Gallery:
             places = {round(i * (len(shown) - 1) / max(count - 1, 1)) for i in range(count)}
             prompted = [truth.task.reference] if truth.task.reference in truth.task.masks else []
             names = [*prompted, *(shown[i] for i in sorted(places))]
-            self._shown = [(truth.task.name, name) for name in names]
+            self.places = [(truth.task.name, name) for name in names]
             return
         for name, truth in list(self._truths.items()):
             sized = [(truth.read(p).mean(), p) for p in truth.task.scored if truth.read(p).any()]
-            if sized and len(self._shown) < OBJECTS:
-                self._shown.append((name, sorted(sized)[len(sized) // 2][1]))
+            if sized and len(self.places) < OBJECTS:
+                self.places.append((name, sorted(sized)[len(sized) // 2][1]))
 
     def add(self, run: Run, found: Masks) -> None:
         """Keep what is shown of a run; of several seeds the first counts."""
         kept = self._found.setdefault((run.prompt, run.method), {})
-        for place in self._shown:
+        for place in self.places:
             if place[0] == run.object and place not in kept:
                 kept[place] = np.packbits(found[place[1]])
                 self._clicks.setdefault((run.prompt, run.object), run.clicks)
@@ -90,7 +91,7 @@ class Gallery:
             rows = [
                 [self._truth_cell(place, prompt)]
                 + [self._cell(place, (prompt, method)) for method in methods]
-                for place in self._shown
+                for place in self.places
             ]
             if not rows:
                 continue

@@ -95,15 +95,15 @@ def _parse(word: str) -> list[Method]:
         )
     start, ending, kind = file.rpartition(_NETWORK)
     path, kind = Path(start + ending), kind.removeprefix(":")
+    if not ending or not path.is_file():
+        raise UsageError(
+            "evaluate.method", f"There is no network file {file}.", f"It ends in {_NETWORK}."
+        )
     if kind and kind not in KINDS:
         raise UsageError(
             "evaluate.method",
             f"A network cannot be used as {kind!r}.",
             f"Known: {', '.join(KINDS)}.",
-        )
-    if not ending or not path.is_file():
-        raise UsageError(
-            "evaluate.method", f"There is no network file {file}.", "It ends in .safetensors."
         )
     return [Method(label, path, kind)]
 

@@ -141,9 +141,10 @@ class Ledger:
                 "Results are written with --results FILE.",
             ) from error
 
-    def holds(self, key: Key) -> bool:
-        """Whether there is a run of that key."""
-        return key in self._runs
+    def holds(self, key: Key, geometry: str, weights: str) -> bool:
+        """Whether there is a run of that key, on that geometry and with those weights."""
+        run = self._runs.get(key)
+        return run is not None and (run.geometry, run.weights) == (geometry, weights)
 
     def add(self, run: Run) -> None:
         """Keep a run; an earlier one of the same key goes."""

@@ -80,8 +80,14 @@ class Plan:
 class Listener:
     """Told of everything while it happens; subclasses keep, print and draw."""
 
-    def wants(self, key: Key) -> bool:
-        """Whether a run is to be made; False when it is known already."""
+    def wants(self, key: Key, geometry: str, weights: str) -> bool:
+        """Whether a run is to be made; False when it is known already.
+
+        Args:
+            key: of the run.
+            geometry: that it would be made on.
+            weights: what tells the method's network file from others.
+        """
         return True
 
     def on_set(self, one: SegmentationSet, capture: Capture) -> None:
@@ -144,17 +150,22 @@ class _Bench:
         """
         plan, progress = self._plan, self._progress
         unplaced = unplaced_photos(one, capture, plan.count_unplaced)
-        index = PhotoIndex(capture.photos())
+        index, geometry = PhotoIndex(capture.photos()), describe(capture)
         truths = [TrueMasks(task, index) for task in one.tasks]
         judge: Judge | None = None
         for method in plan.methods:
-            cases = [case for truth in truths for case in plan.cases(method, truth)]
-            due = [case for case in cases if self._listener.wants(case.key(one))]
+            weights = method.identity()
+            due = [
+                case
+                for truth in truths
+                for case in plan.cases(method, truth)
+                if self._listener.wants(case.key(one), geometry, weights)
+            ]
             if not due:
                 continue
             if judge is None:
                 surfaces = Surfaces.of(capture, progress)
-                judge = Judge(one, surfaces, describe(capture), unplaced, plan.least_area)
+                judge = Judge(one, surfaces, geometry, unplaced, plan.least_area)
             try:
                 self._run_method(method, due, capture, judge)
             except MvsamError as error:
