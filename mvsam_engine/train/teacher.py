@@ -16,6 +16,7 @@ around it may have about the same box.
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -94,7 +95,8 @@ def make_teacher_scene(
 
     Raises:
         CaptureError: it is no capture, not reconstructed, or a folder cannot be written to.
-        TrainingError: SAM finds nothing in it that can be believed.
+        TrainingError: SAM finds nothing in it that can be believed, or there is a scene of another
+            capture with its name.
         Cancelled: asked for; nothing is left behind.
     """
     capture = Capture.open(source)
@@ -109,6 +111,7 @@ def make_teacher_scene(
     }
     with data_folder(out, description):
         if (out / name).exists() and not damage(out / name):
+            _refuse_another(out / name, capture)
             return out / name
         with whole_scene(out, name) as folder:
             copy = copy_capture(capture, folder / "capture", sam.encoder.name)
@@ -121,7 +124,8 @@ def make_teacher_scene(
                     f"SAM finds nothing in the photos of {name} that it is sure enough of.",
                     "A finer --grid asks about more places.",
                 )
-            write_atomic(folder / DONE, f"teacher {sam.encoder.name}, {count} masks\n".encode())
+            text = f"teacher {sam.encoder.name}, {count} masks, {_print_of(capture)}\n"
+            write_atomic(folder / DONE, text.encode())
     return out / name
 
 
@@ -130,6 +134,21 @@ def _name_of(root: Path) -> str:
     root = root.resolve()
     plain = root.name if root.name.lower() != "capture" else root.parent.name
     return safe_name(plain, "capture")
+
+
+def _print_of(capture: Capture) -> str:
+    """What changes with a capture's cameras."""
+    return hashlib.sha256((capture.root / "cameras.json").read_bytes()).hexdigest()[:16]
+
+
+def _refuse_another(folder: Path, capture: Capture) -> None:
+    """A scene that is there must be of this very capture."""
+    if _print_of(capture) not in (folder / DONE).read_text(encoding="utf-8", errors="replace"):
+        raise TrainingError(
+            "train.another",
+            f"{folder} is of another capture, or of an earlier reconstruction of this one.",
+            "Remove it, or name another folder for this one.",
+        )
 
 
 def copy_capture(source: Capture, target: Path, encoder: str) -> Capture:

@@ -134,6 +134,10 @@ def test_stopping_leaves_nothing_and_finished_work_is_not_repeated(tmp_path):
     again = Teacher()
     make_teacher_scene(tmp_path / "c", tmp_path / "out", again, options(), Progress())
     assert again.asked == 0
+    cameras = tmp_path / "c/cameras.json"
+    cameras.write_text(cameras.read_text().replace("80.0", "81.0"))
+    with pytest.raises(TrainingError, match="another capture"):
+        make_teacher_scene(tmp_path / "c", tmp_path / "out", again, options(), Progress())
     with pytest.raises(CaptureError, match="not a capture"):
         make_teacher_scene(tmp_path, tmp_path / "out", again, options(), Progress())
 
