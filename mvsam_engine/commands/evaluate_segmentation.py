@@ -13,7 +13,7 @@ from mvsam_engine.commands.terminal import Terminal, TerminalProgress
 from mvsam_engine.errors import Cancelled, UsageError
 from mvsam_engine.evaluate.segmentation.figure import Gallery
 from mvsam_engine.evaluate.segmentation.geometry import GeometryPlan
-from mvsam_engine.evaluate.segmentation.judge import Masks
+from mvsam_engine.evaluate.segmentation.judge import FoundMasks
 from mvsam_engine.evaluate.segmentation.layouts import Choice, find_sets
 from mvsam_engine.evaluate.segmentation.methods import parse_methods
 from mvsam_engine.evaluate.segmentation.outcome import Key, Ledger, Refusal, Run
@@ -210,7 +210,7 @@ class _Reporter(Listener):
         """Begin a gallery."""
         self._gallery = Gallery(one, capture) if self._output.figures else None
 
-    def on_run(self, run: Run, found: Masks) -> None:
+    def on_run(self, run: Run, found: FoundMasks) -> None:
         """Keep and tell."""
         self._ledger.add(run)
         if self._gallery is not None:

@@ -15,6 +15,7 @@ from wall_sets import (
     AWAY,
     Scripted,
     ScriptedMethod,
+    make_nvos,
     mask_of,
     photo,
     save,
@@ -35,7 +36,8 @@ from mvsam_engine.evaluate.segmentation.geometry import (
     placed_capture,
     unplaced_photos,
 )
-from mvsam_engine.evaluate.segmentation.judge import Masks
+from mvsam_engine.evaluate.segmentation.judge import FoundMasks
+from mvsam_engine.evaluate.segmentation.layouts import Choice, find_sets
 from mvsam_engine.evaluate.segmentation.methods import Method, parse_methods
 from mvsam_engine.evaluate.segmentation.metrics import ViewScores
 from mvsam_engine.evaluate.segmentation.outcome import Ledger, Refusal, Run
@@ -65,7 +67,7 @@ class Notes(Listener):
 
     def __init__(self, known: int = 0) -> None:
         self.runs: list[Run] = []
-        self.found: list[Masks] = []
+        self.found: list[FoundMasks] = []
         self.refusals: list[Refusal] = []
         self.sets: list[str] = []
         self.known = known
@@ -76,7 +78,7 @@ class Notes(Listener):
     def on_set(self, one: SegmentationSet, capture: Capture) -> None:
         self.sets.append(f"began {one.name}")
 
-    def on_run(self, run: Run, found: Masks) -> None:
+    def on_run(self, run: Run, found: FoundMasks) -> None:
         self.runs.append(run)
         self.found.append(found)
 
@@ -112,7 +114,8 @@ def test_a_right_answer_scores_one_everywhere(wall: SegmentationSet) -> None:
     assert (run.reference_iou, run.consistency, run.photos) == (1, 1, 4)
     assert run.geometry == "flat (pointmaps 256 x 192), 4 of 4 photos placed"
     assert 0 <= run.first_s <= run.all_s
-    assert set(notes.found[0]) == set("abcd")
+    for view in "abcd":
+        np.testing.assert_array_equal(notes.found[0].read(view), square(view) > 0)
     assert notes.sets == ["began wall", "ended wall"]
 
 
@@ -213,6 +216,25 @@ def test_known_runs_are_not_made_again(wall: SegmentationSet) -> None:
     notes = Notes(known=2)
     evaluate([wall], Plan((right(),), parse_plans("1")), Progress(), notes)
     assert [r.seed for r in notes.runs] == [2]
+
+
+def test_tasks_of_one_scene_share_its_reconstruction(tmp_path: Path) -> None:
+    """NVOS from its own folders: two tasks on the photos of horns."""
+    names = ("horns_center", "horns_left")
+    root = make_nvos(tmp_path / "nvos", names, photos=("a", "b", "c"))
+    wall_capture(tmp_path / "kept" / "nvos-horns", "abc")
+    sets = find_sets(root, Choice())
+    notes, method = Notes(), right()
+    plan = Plan((method,), parse_plans("8+2"), seeds=(0,), captures=tmp_path / "kept")
+    evaluate(sets, plan, Progress(), notes)
+    assert notes.refusals == []
+    assert [(r.benchmark, r.set, r.object, r.reference) for r in notes.runs] == [
+        ("NVOS", name, name, "c") for name in names
+    ]
+    # The target a is scored, c is prompted and has no true mask.
+    assert all(r.views == {"a": ViewScores(1, 1, 1, 1)} for r in notes.runs)
+    assert all(r.reference_iou is None and len(r.clicks) == 10 for r in notes.runs)
+    assert [s.name for s in by_group(notes.runs)] == ["NVOS, 2 of 8 tasks"]
 
 
 # --- geometry --------------------------------------------------------------------------------

@@ -10,7 +10,17 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy.ndimage import binary_dilation, binary_erosion
-from wall_sets import HEIGHT, WIDTH, mask_of, photo, save, square, wall_capture, write_masks
+from wall_sets import (
+    HEIGHT,
+    WIDTH,
+    make_nvos,
+    mask_of,
+    photo,
+    save,
+    square,
+    wall_capture,
+    write_masks,
+)
 
 from mvsam_engine.capture import Photo
 from mvsam_engine.errors import PhotoError, SegmentationError, UsageError
@@ -187,22 +197,6 @@ def test_packed_masks_come_out_as_they_went_in(tmp_path: Path) -> None:
 
 
 # --- NVOS --------------------------------------------------------------------------------------
-
-
-def make_nvos(root: Path, tasks: tuple[str, ...] = ("fern", "horns_left")) -> Path:
-    labels = root / "labels" / "llff"
-    for task in tasks:
-        scene = task.partition("_")[0]
-        for k in range(3):
-            save(root / "scenes" / f"{scene}_undistort" / "images" / f"IMG_{k}.JPG", photo(k))
-        save(labels / "reference_image" / task / "IMG_2.JPG", photo(2))
-        save(labels / "masks" / task / "IMG_0.JPG", photo(0))
-        save(labels / "masks" / task / "IMG_0_mask.png", square("a"))
-        small = mask_of(40, 60, 20, 20)[::4, ::4]
-        save(labels / "scribbles" / task / f"pos_0_{scene}.png", small)
-        save(labels / "scribbles" / task / f"neg_0_{scene}.png", small[::-1].copy())
-        save(labels / "scribbles" / task / f"vis_0_{scene}.png", photo(9, 32, 24))
-    return root
 
 
 def test_nvos_has_one_target_and_scribbles_on_another_photo(tmp_path: Path) -> None:

@@ -90,6 +90,28 @@ def write_masks(folder: Path, views: str = "abcd") -> Path:
     return folder
 
 
+def make_nvos(
+    root: Path,
+    tasks: tuple[str, ...] = ("fern", "horns_left"),
+    photos: tuple[str, str, str] = ("IMG_0", "IMG_1", "IMG_2"),
+) -> Path:
+    """NVOS's folders: the first photo is the target, the last the reference."""
+    labels = root / "labels" / "llff"
+    target, _, reference = photos
+    for task in tasks:
+        scene = task.partition("_")[0]
+        for k, name in enumerate(photos):
+            save(root / "scenes" / f"{scene}_undistort" / "images" / f"{name}.JPG", photo(k))
+        save(labels / "reference_image" / task / f"{reference}.JPG", photo(2))
+        save(labels / "masks" / task / f"{target}.JPG", photo(0))
+        save(labels / "masks" / task / f"{target}_mask.png", square("a"))
+        small = mask_of(40, 60, 20, 20)[::4, ::4]
+        save(labels / "scribbles" / task / f"pos_0_{scene}.png", small)
+        save(labels / "scribbles" / task / f"neg_0_{scene}.png", small[::-1].copy())
+        save(labels / "scribbles" / task / f"vis_0_{scene}.png", photo(9, 32, 24))
+    return root
+
+
 def answer(masks: Mapping[str, np.ndarray]) -> MaskSet:
     """An answer whose full-size masks are exactly these (nonzero = object)."""
     views = []

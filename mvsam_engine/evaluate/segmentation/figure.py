@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from mvsam_engine.capture import Capture
-from mvsam_engine.evaluate.segmentation.judge import Masks
+from mvsam_engine.evaluate.segmentation.judge import FoundMasks
 from mvsam_engine.evaluate.segmentation.metrics import boundary, iou
 from mvsam_engine.evaluate.segmentation.outcome import Run
 from mvsam_engine.evaluate.segmentation.sets import PhotoIndex, SegmentationSet, TrueMasks
@@ -75,12 +75,12 @@ class Gallery:
             if sized and len(self.places) < OBJECTS:
                 self.places.append((name, sorted(sized)[len(sized) // 2][1]))
 
-    def add(self, run: Run, found: Masks) -> None:
+    def add(self, run: Run, found: FoundMasks) -> None:
         """Keep what is shown of a run; of several seeds the first counts."""
         kept = self._found.setdefault((run.prompt, run.method), {})
         for place in self.places:
             if place[0] == run.object and place not in kept:
-                kept[place] = np.packbits(found[place[1]])
+                kept[place] = np.packbits(found.read(place[1]))
                 self._clicks.setdefault((run.prompt, run.object), run.clicks)
 
     def draw(self, folder: Path) -> list[Path]:

@@ -19,8 +19,6 @@ from mvsam_engine.evaluate.segmentation.prompts import PromptPlan
 from mvsam_engine.evaluate.segmentation.sets import SegmentationSet, TrueMasks
 from mvsam_engine.segment.masks import full_size_mask
 
-Masks = dict[str, NDArray[np.bool_]]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
@@ -58,6 +56,29 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class FoundMasks:
+    """The masks of an answer by photo; made when asked for, since many at full size are large.
+
+    Attributes:
+        truth: of the task.
+        masks: the answer.
+    """
+
+    truth: TrueMasks
+    masks: MaskSet
+
+    def read(self, name: str) -> NDArray[np.bool_]:
+        """The found mask [H, W] at the true one's resolution; empty in a photo without a camera."""
+        height, width = self.truth.read(name).shape
+        photo = self.truth.index.find(name)
+        view = "" if photo is None else photo.view
+        found = next((mask for mask in self.masks.masks if mask.view == view), None)
+        if found is None:
+            return np.zeros((height, width), bool)
+        return full_size_mask(found.logits, width, height)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Judge:
     """Scores answers on one set.
 
@@ -75,14 +96,10 @@ class Judge:
     unplaced: Mapping[str, tuple[str, ...]]
     least_area: float = 0.0
 
-    def judge(self, case: Case, answer: Answer) -> tuple[Run, Masks]:
-        """Score an answer.
-
-        Returns:
-            The run, and the found masks at the size of the true ones, by photo.
-        """
+    def judge(self, case: Case, answer: Answer) -> tuple[Run, FoundMasks]:
+        """Score an answer; gives the run and the masks that were found."""
         task, truth = case.truth.task, case.truth
-        found = self._at_full_size(truth, answer.masks)
+        found = FoundMasks(truth, answer.masks)
         unplaced = self.unplaced[task.name]
         views: dict[str, ViewScores] = {}
         absent: dict[str, bool] = {}
@@ -91,9 +108,9 @@ class Judge:
             if not true.any():
                 # Nothing was decided in a photo without a camera, so it is not right either.
                 if name not in unplaced:
-                    absent[name] = not found[name].any()
+                    absent[name] = not found.read(name).any()
             elif true.mean() >= self.least_area:
-                views[name] = score_view(found[name], true)
+                views[name] = score_view(found.read(name), true)
         run = Run(
             benchmark=self.one.benchmark,
             set=self.one.name,
@@ -104,7 +121,7 @@ class Judge:
             reference=task.reference,
             views=views,
             absent=absent,
-            reference_iou=self._reference_iou(truth, found),
+            reference_iou=_reference_iou(truth, found),
             consistency=self.surfaces.consistency(answer.masks),
             first_s=round(answer.first_s, 3),
             all_s=round(answer.all_s, 3),
@@ -118,22 +135,10 @@ class Judge:
         )
         return run, found
 
-    def _at_full_size(self, truth: TrueMasks, masks: MaskSet) -> Masks:
-        """Found masks of all photos with a true one, at that one's resolution."""
-        logits = {mask.view: mask.logits for mask in masks.masks}
-        found: Masks = {}
-        for name in truth.task.masks:
-            height, width = truth.read(name).shape
-            photo = truth.index.find(name)
-            given = None if photo is None else logits.get(photo.view)
-            if given is None:
-                found[name] = np.zeros((height, width), bool)
-            else:
-                found[name] = full_size_mask(given, width, height)
-        return found
 
-    def _reference_iou(self, truth: TrueMasks, found: Masks) -> float | None:
-        name = truth.task.reference
-        if name not in found or not truth.read(name).any():
-            return None
-        return iou(found[name], truth.read(name))
+def _reference_iou(truth: TrueMasks, found: FoundMasks) -> float | None:
+    """Of the prompted photo; None without a true mask that shows the object there."""
+    name = truth.task.reference
+    if name not in truth.task.masks or not truth.read(name).any():
+        return None
+    return iou(found.read(name), truth.read(name))

@@ -29,7 +29,7 @@ from mvsam_engine.evaluate.segmentation.geometry import (
     placed_capture,
     unplaced_photos,
 )
-from mvsam_engine.evaluate.segmentation.judge import Answer, Case, Judge, Masks
+from mvsam_engine.evaluate.segmentation.judge import Answer, Case, FoundMasks, Judge
 from mvsam_engine.evaluate.segmentation.methods import Method
 from mvsam_engine.evaluate.segmentation.outcome import Key, Refusal, Run
 from mvsam_engine.evaluate.segmentation.prompts import Asked, PromptPlan, ask
@@ -93,8 +93,8 @@ class Listener:
     def on_set(self, one: SegmentationSet, capture: Capture) -> None:
         """A set begins."""
 
-    def on_run(self, run: Run, found: Masks) -> None:
-        """A run ended; `found` are its masks at the size of the true ones, by photo."""
+    def on_run(self, run: Run, found: FoundMasks) -> None:
+        """A run ended, with these masks."""
 
     def on_refusal(self, refusal: Refusal) -> None:
         """Something could not be measured."""

@@ -96,7 +96,7 @@ class PhotoIndex:
 
 @dataclass(slots=True)
 class TrueMasks:
-    """True masks of a task, read once and kept packed (an eighth of a byte a pixel).
+    """True masks of a task, read once and kept at one bit a pixel.
 
     Attributes:
         task: whose.
