@@ -16,6 +16,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from mvsam_engine import doctor
 from mvsam_engine.capture.files import is_safe_name
 from mvsam_engine.cli import app
 from mvsam_engine.errors import Cancelled, WeightsError
@@ -237,6 +238,15 @@ def test_commands_say_what_to_do(tmp_path: Path, folder: Path) -> None:
     assert listed.count('"optional"') >= len(CHECKPOINTS)
     assert "sam2.1_hiera_base_plus.pt" in listed
     assert not folder.exists()  # looking makes nothing
+
+
+def test_doctor_sees_a_damaged_one_and_forgives_absent_ones(folder: Path) -> None:
+    assert not any("sam-vit" in p or "sam2.1" in p for p in doctor.report()["problems"])
+    folder.mkdir()
+    (folder / "sam_vit_l_0b3195.pth").write_bytes(b"half")
+    (problem,) = [p for p in doctor.report()["problems"] if "sam-vit-l" in p]
+    assert "damaged" in problem
+    assert "mvsam weights get sam-vit-l" in problem
 
 
 # --- reading ----------------------------------------------------------------------------------
