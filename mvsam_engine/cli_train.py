@@ -167,6 +167,10 @@ def train_run(
     most: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Scenes to train on at the most.")
     ] = None,
+    share: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=0.2", help="Of the examples, from the folder NAME of DATA."),
+    ] = None,
     validate_every: Annotated[
         int, typer.Option(min=1, metavar="N", help="Steps between validations.")
     ] = 500,
@@ -210,6 +214,7 @@ def train_run(
                 start=start,
                 device=device,
                 most=most,
+                shares=tuple(share or ()),
             ),
             train.Vision(encoder, device),
         )

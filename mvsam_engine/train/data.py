@@ -8,7 +8,7 @@ its objects for each view. All of them are kept, since a training step looks int
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mvsam_engine.capture import Capture
@@ -92,7 +92,7 @@ def check_apart(training: Sequence[Path], validation: Sequence[Path]) -> None:
 
 def load_scenes(
     folders: Sequence[Path], encoder: ImageEncoder, progress: Progress
-) -> list[TrainingScene]:
+) -> dict[Path, TrainingScene]:
     """Read scenes; those that cannot be used are left out with a warning.
 
     Args:
@@ -100,11 +100,14 @@ def load_scenes(
         encoder: computes features that are not there yet.
         progress: counts scenes.
 
+    Returns:
+        Scenes by their folder, in the given order.
+
     Raises:
         TrainingError: none of them can be used.
         Cancelled: between two scenes.
     """
-    scenes: list[TrainingScene] = []
+    scenes: dict[Path, TrainingScene] = {}
     progress.stage("Reading scenes", len(folders))
     for folder in folders:
         try:
@@ -114,7 +117,7 @@ def load_scenes(
             progress.warn(error.code, f"Scene {folder.name} is left out: {error.message}")
         else:
             if askable(scene):
-                scenes.append(scene)
+                scenes[folder] = scene
             else:
                 progress.warn(
                     "train.small",
@@ -152,7 +155,7 @@ def check_mask_names(folder: Path) -> None:
             )
 
 
-def memory_of(scenes: Sequence[TrainingScene]) -> int:
+def memory_of(scenes: Iterable[TrainingScene]) -> int:
     """Bytes that scenes take."""
     total = 0
     for scene in scenes:

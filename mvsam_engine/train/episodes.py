@@ -9,6 +9,7 @@ earlier, imperfect answers, and views that do not show the object at all.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def load_scene(folder: Path, encoder: ImageEncoder, progress: Progress) -> Train
         CaptureError: it is no scene, or a mask is damaged or of another size than its photo.
     """
     capture = Capture.open(folder / "capture")
-    with capture.writing():
+    with _held(capture, encoder):
         views = load_views(capture, encoder, progress)
     masks: dict[str, NDArray[np.uint8]] = {}
     known: dict[str, NDArray[np.bool_]] = {}
@@ -83,6 +84,18 @@ def load_scene(folder: Path, encoder: ImageEncoder, progress: Progress) -> Train
             "Put them into masks/<object>/<view>.png, one for each photo.",
         )
     return TrainingScene(folder.name, views, masks, known)
+
+
+def _held(capture: Capture, encoder: ImageEncoder) -> AbstractContextManager[None]:
+    """The capture's lock, where features are to be added to it.
+
+    What is complete is read without: several runs may read it at once, and from a disk that
+    cannot be written to.
+    """
+    folder = capture.root / "features" / encoder.name
+    cameras = capture.require_reconstruction().cameras
+    complete = all((folder / f"{camera.view}.key").is_file() for camera in cameras)
+    return nullcontext() if complete else capture.writing()
 
 
 def _read_mask(folder: Path, view: SceneView) -> NDArray[np.uint8] | None:

@@ -7,7 +7,8 @@ from that and the log (`train.card`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,8 +20,9 @@ from mvsam_engine.errors import Cancelled
 from mvsam_engine.progress import Progress
 from mvsam_engine.segment.network_file import write_network
 from mvsam_engine.segment.sam import Sam, pick_device
+from mvsam_engine.train.balance import parse_shares, repetitions
 from mvsam_engine.train.data import check_apart, load_scenes, memory_of, split_scenes
-from mvsam_engine.train.episodes import EpisodeOptions
+from mvsam_engine.train.episodes import EpisodeOptions, TrainingScene
 from mvsam_engine.train.folders import described, find_scenes, is_scene
 from mvsam_engine.train.loop import Trainer, TrainOptions
 from mvsam_engine.train.record import NETWORK, Follower, Line, curve_writer, keep_settings
@@ -41,6 +43,7 @@ class RunOptions:
         start: network to start from, None for SAM's decoder.
         device: auto, cpu, cuda or mps.
         most: scenes to train on at the most, None for all.
+        shares: ``NAME=0.2``: of the examples, by name of a folder of `data` (`train.balance`).
     """
 
     data: tuple[Path, ...]
@@ -52,6 +55,7 @@ class RunOptions:
     start: Path | None = None
     device: str = "auto"
     most: int | None = None
+    shares: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,7 @@ def train_run(
     """
     folder = options.folder
     folder.mkdir(parents=True, exist_ok=True)
+    shares = parse_shares(options.shares, options.data)
     sides = choose_sides(options)
     network = first_network(sam, options.config, options.start)
     noise = scaled_noise(options.noise)
@@ -124,6 +129,7 @@ def train_run(
         "examples": asdict(EpisodeOptions()),
         "noise": asdict(noise),
         "network": asdict(network.config),
+        **({"shares": shares} if shares else {}),
         "encoder": sam.encoder.name,
         "start": options.start.name if options.start else "SAM",
         "device": pick_device(options.device).type,
@@ -134,14 +140,29 @@ def train_run(
     with writer_lock(folder):
         keep_settings(folder, settings)
         training = load_scenes(sides.training, sam.encoder, progress)
+        often = _often(training, options.data, shares)
         validation = load_scenes(sides.validation, sam.encoder, progress)
-        size = memory_of([*training, *validation]) / 1e9
+        size = memory_of([*training.values(), *validation.values()]) / 1e9
         hear(
             Line(0, "data", {"training": len(training), "validation": len(validation), "gb": size})
         )
         network.to(pick_device(options.device)).train()
-        trainer = Trainer(network, training, validation, folder, options.train, noise)
+        trainer = Trainer(network, often, [*validation.values()], folder, options.train, noise)
         return _train(trainer, network, folder, progress, hear)
+
+
+def _often(
+    scenes: Mapping[Path, TrainingScene], data: Sequence[Path], shares: Mapping[str, float]
+) -> list[TrainingScene]:
+    """Scenes as often as the share of their data folder asks for."""
+    homes = {scene: source.resolve().name for source in data for scene in _of(source, scenes)}
+    times = repetitions(Counter(homes.values()), shares)
+    return [scene for folder, scene in scenes.items() for _ in range(times[homes[folder]])]
+
+
+def _of(source: Path, scenes: Iterable[Path]) -> list[Path]:
+    """Those of the scenes that a data folder is or holds."""
+    return [s for s in scenes if s.resolve() == source.resolve() or s.parent == source]
 
 
 def _train(
@@ -200,7 +221,7 @@ def data_of(sources: Sequence[Path], scenes: Sequence[Path]) -> list[dict[str, A
     """What the data is: for each folder its name, its scenes' names, and what it says of itself."""
     found: list[dict[str, Any]] = []
     for source in sources:
-        inside = [s for s in scenes if s.resolve() == source.resolve() or s.parent == source]
+        inside = _of(source, scenes)
         home = source.parent if is_scene(source) else source
         found.append(
             {

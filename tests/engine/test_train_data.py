@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from flat_scenes import CheapEncoder, flat_capture, flat_scene, png, square
 
+from mvsam_engine.capture.files import writer_lock
 from mvsam_engine.errors import CaptureError, TrainingError
 from mvsam_engine.progress import Progress
 from mvsam_engine.train.data import check_apart, load_scenes, memory_of, split_scenes
@@ -172,14 +173,14 @@ def test_scenes_that_cannot_be_used_are_named_and_left_out(tmp_path):
         path.write_bytes(png(square(side=2)))
     progress = Warned()
     scenes = load_scenes([good, broken, misnamed, tiny], CheapEncoder(), progress)
-    assert [scene.name for scene in scenes] == ["good"]
+    assert list(scenes) == [good]
     reasons = ("pointmaps/a.npy", "no photo", "large enough")
     for said, part in zip(progress.said, reasons, strict=True):
         assert part in said
     with pytest.raises(TrainingError, match="None of the 1"):
         load_scenes([tiny], CheapEncoder(), Progress())
     views = 2
-    assert memory_of(scenes) > views * (256 * 64 * 64 * 2 + 256 * 256)
+    assert memory_of(scenes.values()) > views * (256 * 64 * 64 * 2 + 256 * 256)
 
 
 def test_a_missing_mask_is_not_an_empty_one(tmp_path):
@@ -198,6 +199,17 @@ def test_a_missing_mask_is_not_an_empty_one(tmp_path):
         assert set(episode.dense) <= set(episode.rows)
         assert set(episode.hints) <= {0, 1}
     assert rows == {"once": {1}, "everywhere": {0, 1, 2}}
+
+
+def test_several_runs_read_the_same_scene(tmp_path):
+    scene = flat_scene(tmp_path / "s")
+    with writer_lock(scene / "capture"), pytest.raises(CaptureError, match="Another program"):
+        load_scene(scene, CheapEncoder(), Progress())
+    load_scene(scene, CheapEncoder(), Progress())  # its features are there from now on
+    encoder = CheapEncoder()
+    with writer_lock(scene / "capture"):
+        load_scene(scene, encoder, Progress())
+    assert encoder.asked == 0
 
 
 def test_no_reconstruction_no_training(tmp_path):

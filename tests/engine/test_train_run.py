@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from mvsam_engine.progress import Progress
 from mvsam_engine.segment.network import Config
 from mvsam_engine.segment.network_file import write_network
 from mvsam_engine.segment.sam import load_sam
+from mvsam_engine.train.balance import parse_shares, repetitions
 from mvsam_engine.train.card import write_card
 from mvsam_engine.train.loop import CHECKPOINT, LOG, TrainOptions
 from mvsam_engine.train.noise import EXACT, NoiseOptions
@@ -99,6 +101,25 @@ def test_a_network_can_start_from_another(sam, tmp_path):
     (tmp_path / "n.safetensors").write_bytes(b"nothing")
     with pytest.raises(WeightsError):
         first_network(sam, "", tmp_path / "n.safetensors")
+
+
+def test_a_small_folder_gets_its_share():
+    counts = {"made": 600, "real": 2, "own": 30}
+    assert repetitions(counts, {}) == {"made": 1, "real": 1, "own": 1}
+    for shares in ({"real": 0.2}, {"real": 0.1, "own": 0.3}, {"own": 0.01}, {"made": 0.5}):
+        times = repetitions(counts, shares)
+        size = sum(times[name] * counts[name] for name in counts)
+        for name, share in shares.items():
+            assert times[name] * counts[name] / size == pytest.approx(share, rel=0.05)
+        assert len({times[name] for name in counts if name not in shares}) <= 1
+
+
+@pytest.mark.parametrize(
+    "texts", [["real"], ["other=0.2"], ["real=2"], ["real=x"], ["real=0.6", "made=0.3"]]
+)
+def test_shares_that_cannot_be(texts):
+    with pytest.raises(UsageError, match="share"):
+        parse_shares(texts, [Path("x/made"), Path("real")])
 
 
 # --- a run ---------------------------------------------------------------------------------------

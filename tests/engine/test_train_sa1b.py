@@ -104,7 +104,7 @@ def test_photos_become_scenes_of_one_view(folder, tmp_path):
     np.testing.assert_allclose(pixels, [41, 21], atol=0.01)
     assert depth == pytest.approx(3.0)
     assert float(pointmap.confidence[0, 0]) == pytest.approx(0.8, abs=1e-3)  # 4 / (1 + 4)
-    loaded = load_scenes(made, CheapEncoder(), Progress())
+    loaded = [*load_scenes(made, CheapEncoder(), Progress()).values()]
     drawn = episodes(loaded, np.random.default_rng(0), EpisodeOptions())
     for _, episode in zip(range(10), drawn, strict=False):
         assert episode.rows == (0,)

@@ -83,7 +83,7 @@ def test_each_mask_trains_its_own_view_only(tmp_path):
     scene = make_teacher_scene(
         tmp_path / "kitchen", tmp_path / "out", Teacher(), options(), Progress()
     )
-    (loaded,) = load_scenes([scene], CheapEncoder(), Progress())
+    (loaded,) = load_scenes([scene], CheapEncoder(), Progress()).values()
     drawn = episodes([loaded], np.random.default_rng(0), EpisodeOptions())
     for _, episode in zip(range(30), drawn, strict=False):
         view = int(episode.object[:4])
