@@ -10,7 +10,7 @@ from pathlib import Path
 from mvsam_engine.capture import Capture
 from mvsam_engine.commands.evaluate import parse_seeds, rich_table
 from mvsam_engine.commands.terminal import Terminal, TerminalProgress
-from mvsam_engine.errors import Cancelled, UsageError
+from mvsam_engine.errors import Cancelled, SegmentationError, UsageError
 from mvsam_engine.evaluate.segmentation.figure import Gallery
 from mvsam_engine.evaluate.segmentation.geometry import GeometryPlan
 from mvsam_engine.evaluate.segmentation.judge import FoundMasks
@@ -108,6 +108,7 @@ def segmentation(terminal: Terminal, asked: Asked, running: Running, output: Out
 
     Raises:
         UsageError: something that was asked for is not there.
+        SegmentationError: everything was refused.
     """
     if not asked.sources:
         raise UsageError(
@@ -159,6 +160,10 @@ def segmentation(terminal: Terminal, asked: Asked, running: Running, output: Out
             "warnings": warnings,
         }
     )
+    if listener.refused and not listener.measured:
+        raise SegmentationError(
+            "evaluate.nothing", "Nothing could be measured; the reasons are above.", ""
+        )
 
 
 def _refuse_twins(sets: Sequence[SegmentationSet]) -> None:
@@ -201,10 +206,13 @@ class _Reporter(Listener):
         self._resume = resume
         self._gallery: Gallery | None = None
         self.figures: list[Path] = []
+        self.measured = self.refused = 0
 
     def wants(self, key: Key, geometry: str, weights: str) -> bool:
         """All runs, or those that are new."""
-        return not (self._resume and self._ledger.holds(key, geometry, weights))
+        known = self._resume and self._ledger.holds(key, geometry, weights)
+        self.measured += known
+        return not known
 
     def on_set(self, one: SegmentationSet, capture: Capture) -> None:
         """Begin a gallery."""
@@ -212,6 +220,7 @@ class _Reporter(Listener):
 
     def on_run(self, run: Run, found: FoundMasks) -> None:
         """Keep and tell."""
+        self.measured += 1
         self._ledger.add(run)
         if self._gallery is not None:
             self._gallery.add(run, found)
@@ -219,6 +228,7 @@ class _Reporter(Listener):
 
     def on_refusal(self, refusal: Refusal) -> None:
         """Keep and tell."""
+        self.refused += 1
         self._ledger.refuse(refusal)
         self._terminal.print(reasons([refusal])[0])
 

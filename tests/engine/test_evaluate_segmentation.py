@@ -579,3 +579,16 @@ def test_wrong_use_is_told(wall: SegmentationSet, words: list[str], said: str) -
     source = str(wall.capture.parent)
     code, output = command(*(source if w == "SET" else w for w in words))
     assert code == 2 and said in output.replace("\n", " ")
+
+
+def test_a_set_that_is_refused_is_no_success(tmp_path: Path) -> None:
+    wall_capture(tmp_path / "wall" / "capture", "ab", unplaced="b")
+    write_masks(tmp_path / "wall" / "masks", "ab")
+    results = tmp_path / "results.json"
+    given = (tmp_path / "wall", "--reference", "b", "--methods", "splat", "--results", results)
+    code, output = command(*given)
+    assert code == 1
+    assert "The reference photo b has no camera (flat" in output.replace("\n", " ")
+    assert "Nothing could be measured" in output
+    (refusal,) = json.loads(results.read_text())["refusals"]
+    assert refusal["set"] == "wall" and "--cameras" in refusal["reason"]

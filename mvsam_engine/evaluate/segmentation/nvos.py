@@ -3,7 +3,7 @@
 
 Ren et al., "Neural Volumetric Object Selection", CVPR 2022; https://jason718.github.io/nvos/.
 Layout of its archive, as two independent open evaluations read it (OpenVDB's GARfVDB,
-``eval_nvos.py``; Radio-GS, manifests of NVOS and SPIn-NeRF):
+``eval_nvos.py``; RADIO-GS, manifests of NVOS and SPIn-NeRF):
 
     masks/<task>/<photo>_mask.png, <photo>.JPG         target: true mask and the photo again
     reference_image/<task>/<photo>.JPG                 reference

@@ -3,7 +3,7 @@
 
 Mirzaei et al., "SPIn-NeRF", CVPR 2023; https://spinnerf3d.github.io, archive
 ``Multiview-Segmentation-Data.zip``. Layout, from its own ``README_MVSeg.txt`` and from the
-inventory of the archive in the open evaluation Radio-GS:
+inventory of the archive in the open evaluation RADIO-GS:
 
     <scene> (<data set>)/<frame>.png, <frame>_pseudo.png, <frame>_cutout.png, annotations.json
 
