@@ -28,7 +28,9 @@ from mvsam_engine.segment.encoder import ImageEncoder
 from mvsam_engine.segment.encoders import ENCODERS, load_encoder, load_modules, modules
 from mvsam_engine.segment.encoders import hiera as hiera_module
 from mvsam_engine.segment.encoders.fine import FOLDED_SHAPE, ImageFeatures, Sam2Encoder, unfold
-from mvsam_engine.segment.encoders.hiera import HIERA, Attention, HieraConfig, halve, join, split
+from mvsam_engine.segment.encoders.hiera import HIERA, Attention, HieraConfig, halve
+from mvsam_engine.segment.encoders.vit import SamVit, attend
+from mvsam_engine.segment.encoders.windows import join, split
 from mvsam_engine.segment.frame import SquareFrame
 from mvsam_engine.segment.sam import SamPrompts, load_sam
 from mvsam_engine.segment.sam2 import Sam2
@@ -161,6 +163,41 @@ def test_attention_equals_its_definition(halves: bool) -> None:
                         score = keys @ q[image, row, column, head] / 4**0.5
                         expected[image, row, column, head] = score.softmax(0) @ values
         torch.testing.assert_close(found, module.proj(expected), atol=1e-5, rtol=1e-4)
+
+
+# --- SAM's ViT --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def vit() -> torch.nn.Module:
+    """A tiny ViT of chance, as kornia makes it; one of its blocks attends everywhere."""
+    from kornia.models.sam.architecture.image_encoder import ImageEncoderViT
+
+    made = ImageEncoderViT(
+        img_size=320, embed_dim=24, depth=3, num_heads=3, use_rel_pos=True, window_size=14,
+        global_attn_indexes=(1,), out_chans=16,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    for parameter in made.parameters():
+        torch.nn.init.normal_(parameter, 0, 0.3)
+    return made.eval()
+
+
+def test_vit_equals_kornia(vit: torch.nn.Module) -> None:
+    images = torch.randn(2, 3, 320, 320)
+    with torch.no_grad():
+        expected = vit(images)
+        assert expected.std() > 0.1
+        torch.testing.assert_close(SamVit(vit)(images), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_attention_by_heads_equals_kornia(vit: torch.nn.Module) -> None:
+    everywhere = vit.blocks[1].attn  # type: ignore[union-attr]
+    x = torch.randn(2, 20, 20, 24)
+    with torch.no_grad():
+        expected = everywhere(x)
+        for most in (1, 2 * 2 * 400**2, 1 << 25):  # one head, two, all
+            torch.testing.assert_close(attend(everywhere, x, most), expected, atol=1e-4, rtol=1e-4)
 
 
 # --- a tiny SAM 2.1 of chance -----------------------------------------------------------------

@@ -43,7 +43,11 @@ def make_encoder(modules: SamModules, device: torch.device) -> ImageEncoder:
     key, network = modules.key, modules.image_encoder
     if modules.family == "sam2.1":
         return Sam2Encoder(key, network, device)
-    if modules.family == "tiny-vit" and device.type == "cpu":
+    if modules.family == "sam":
+        from mvsam_engine.segment.encoders.vit import SamVit
+
+        return TorchEncoder(key, SamVit(network), device)
+    if device.type == "cpu":
         return OnnxEncoder(key, network)
     return TorchEncoder(key, network, device)
 

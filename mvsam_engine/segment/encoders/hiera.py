@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mvsam_engine.segment.encoders.windows import join, split
+
 
 @dataclass(frozen=True, slots=True)
 class HieraConfig:
@@ -239,18 +241,3 @@ class Neck(nn.Module):
 def halve(x: Tensor) -> Tensor:
     """Maximum of each 2 x 2 tokens: [B, H, W, C] to [B, H/2, W/2, C]."""
     return x.unflatten(2, (-1, 2)).unflatten(1, (-1, 2)).amax((2, 4))
-
-
-def split(x: Tensor, side: int) -> Tensor:
-    """Cut [B, H, W, C] into windows [B * n, side, side, C], zeros below and right of the last."""
-    rows, columns = x.shape[1:3]
-    x = functional.pad(x, (0, 0, 0, -columns % side, 0, -rows % side))
-    x = x.unflatten(2, (-1, side)).unflatten(1, (-1, side))  # [B, n, side, m, side, C]
-    return x.transpose(2, 3).flatten(0, 2)
-
-
-def join(windows: Tensor, side: int, rows: int, columns: int) -> Tensor:
-    """Undo `split`: windows [B * n, side, side, C] to [B, rows, columns, C]."""
-    down, across = -(-rows // side), -(-columns // side)
-    x = windows.unflatten(0, (-1, down, across)).transpose(2, 3)  # [B, n, side, m, side, C]
-    return x.flatten(3, 4).flatten(1, 2)[:, :rows, :columns]
