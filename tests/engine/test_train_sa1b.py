@@ -14,9 +14,11 @@ import pytest
 from flat_scenes import CheapEncoder
 from PIL import Image
 
-from mvsam_engine.capture import Capture
+from mvsam_engine import reconstruct
+from mvsam_engine.capture import Camera, Capture, Pointmap, Reconstruction
 from mvsam_engine.errors import TrainingError, UsageError
 from mvsam_engine.progress import Progress
+from mvsam_engine.train import sa1b
 from mvsam_engine.train.data import load_scenes
 from mvsam_engine.train.episodes import EpisodeOptions, episodes
 from mvsam_engine.train.folders import damage
@@ -261,3 +263,41 @@ def test_runs_that_do_not_fill_a_mask_are_refused(counts):
     """pycocotools would fill the rest with whatever the memory held, or write past its end."""
     with pytest.raises(TrainingError, match="do not fill"):
         decode_rle({"size": [2, 3], "counts": counts}, 3, 2)
+
+
+class Wall:
+    """A geometry that places single photos: a wall three metres away."""
+
+    name = "wall"
+
+    def reconstruct(self, capture, options, progress, transaction):
+        (photo,) = capture.photos()
+        params = (FOCAL, WIDTH / 2, HEIGHT / 2)
+        camera = Camera(photo.view, "SIMPLE_PINHOLE", WIDTH, HEIGHT, params, np.eye(4))
+        capture.put_pointmap(
+            Pointmap(
+                photo.view,
+                points(),
+                np.ones((30, 45), np.float16),
+                np.zeros((30, 45, 3), np.uint8),
+            ),
+            transaction,
+        )
+        return Reconstruction((camera,), method=self.name)
+
+
+def test_a_registered_geometry_of_single_photos_can_be_named(folder, tmp_path, monkeypatch):
+    known = {**reconstruct.RECONSTRUCTORS, "wall": Wall}
+    monkeypatch.setattr(reconstruct, "RECONSTRUCTORS", known)
+    monkeypatch.setattr(sa1b, "RECONSTRUCTORS", known)
+    write_photo(folder, 1, [disc()])
+    (folder / "sa_1.npz").unlink()
+    (scene,) = make_sa1b_scenes(
+        folder, tmp_path / "out", Sa1bOptions("wall"), CheapEncoder(), Progress()
+    )
+    reconstruction = Capture.open(scene / "capture").require_reconstruction()
+    assert reconstruction.method == "wall"
+    assert damage(scene) == ""
+    with pytest.raises(UsageError) as caught:
+        check_geometry("classical")
+    assert "beside, wall" in caught.value.remedy
