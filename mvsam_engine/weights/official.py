@@ -118,7 +118,7 @@ def weights_folder() -> Path:
     """The folder of added weights: $MVSAM_WEIGHTS, or the person's data folder of this system."""
     chosen = os.environ.get("MVSAM_WEIGHTS")
     if chosen:
-        return Path(chosen)
+        return Path(chosen).expanduser()
     if sys.platform == "win32":
         data = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     elif sys.platform == "darwin":

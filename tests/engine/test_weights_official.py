@@ -76,6 +76,14 @@ def server(entry: OfficialCheckpoint) -> Iterator[tuple[OfficialCheckpoint, type
         running.shutdown()
 
 
+class StopAtThree(Progress):
+    """Cancels after three megabytes."""
+
+    def on_change(self) -> None:
+        if self.done == 3:
+            self.cancel()
+
+
 # --- the catalogue ----------------------------------------------------------------------------
 
 
@@ -101,6 +109,7 @@ def test_entries_are_complete_and_differ() -> None:
         ("win32", {"LOCALAPPDATA": "/local"}, "/local/mvsam/weights"),
         ("darwin", {"HOME": "/me"}, "/me/Library/Application Support/mvsam/weights"),
         ("linux", {"MVSAM_WEIGHTS": "/chosen", "XDG_DATA_HOME": "/data"}, "/chosen"),
+        ("linux", {"MVSAM_WEIGHTS": "~/weights", "HOME": "/me"}, "/me/weights"),
     ],
 )
 def test_folder_is_the_systems_or_the_chosen_one(
@@ -155,11 +164,6 @@ def test_another_known_checkpoint_is_named(tmp_path: Path) -> None:
 def test_cancelled_adding_leaves_nothing(
     tmp_path: Path, folder: Path, entry: OfficialCheckpoint
 ) -> None:
-    class StopAtThree(Progress):
-        def on_change(self) -> None:
-            if self.done == 3:
-                self.cancel()
-
     (tmp_path / "good").write_bytes(CONTENT)
     with pytest.raises(Cancelled):
         add_file(entry, tmp_path / "good", StopAtThree())
@@ -192,6 +196,15 @@ def test_goes_on_after_a_break(server: tuple, ranges: bool) -> None:
     assert download(entry, Progress()).read_bytes() == CONTENT
     assert asked == [None, f"bytes={have}-"]
     assert not part.exists()
+
+
+def test_cancelled_fetching_goes_on_later(server: tuple) -> None:
+    entry, _, asked = server
+    with pytest.raises(Cancelled):
+        download(entry, StopAtThree())
+    assert not entry.path.exists()
+    assert download(entry, Progress()).read_bytes() == CONTENT
+    assert asked == [None, f"bytes={3 << 20}-"]
 
 
 def test_other_content_is_refused_and_not_kept(server: tuple, folder: Path) -> None:
