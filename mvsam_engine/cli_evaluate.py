@@ -124,6 +124,9 @@ def evaluate_segmentation(
         Path | None,
         typer.Option(metavar="FOLDER", help="Keep reconstructions, use those that are there."),
     ] = None,
+    reconstruct: Annotated[
+        bool, typer.Option("--reconstruct", help="Captures' photos anew, not what they hold.")
+    ] = False,
     only_annotated: Annotated[
         bool, typer.Option("--only-annotated", help="Reconstruct from photos with masks alone.")
     ] = False,
@@ -169,6 +172,7 @@ def evaluate_segmentation(
             at=at,
             seeds=seeds,
             methods=methods,
+            anew=reconstruct,
         )
         plan = command.GeometryPlan(geometry, preset, max_size, device, cameras, only_annotated)
         running = command.Running(plan, captures, device, least_area, count_unplaced, resume)

@@ -37,6 +37,7 @@ class Asked:
         at: "X,Y", one click instead.
         seeds: "0", "0,3" or "0-2".
         methods: names and NAME=FILE, or "all".
+        anew: whether photos of captures are reconstructed anew.
     """
 
     sources: tuple[Path, ...]
@@ -48,6 +49,7 @@ class Asked:
     at: str = ""
     seeds: str = "0-2"
     methods: str = "all"
+    anew: bool = False
 
     def choice(self) -> Choice:
         """What of the sources is meant."""
@@ -56,6 +58,7 @@ class Asked:
             photos=self.photos,
             references=parse_references(self.reference),
             objects=tuple(word.strip() for word in self.objects.split(",") if word.strip()),
+            anew=self.anew,
         )
 
 

@@ -275,6 +275,8 @@ def test_photos_that_cannot_be_placed_are_refused_in_words(tmp_path: Path) -> No
     assert not notes.runs and not notes.sets
     assert refusal.what == "" and refusal.reason.endswith(".")
     assert report.reasons([refusal])[0].startswith("Not measured: noise: ")
+    notes = run_on(one, right(), geometry=GeometryPlan(only_annotated=True))
+    assert "One photo alone" in notes.refusals[0].reason  # the others have no true mask
 
 
 def test_a_kept_reconstruction_is_used_when_it_is_the_one_that_is_asked_for(
@@ -450,7 +452,8 @@ def test_tables_say_what_was_measured() -> None:
 def test_results_accumulate_and_come_back(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     ledger = Ledger(path)
-    ledger.refuse(Refusal("", "two", "", "No cameras."))
+    for what in ("", "m", "cat, m, 8+2", "cat, n, 8+2"):
+        ledger.refuse(Refusal("", "two", what, "No cameras."))
     ledger.add(made("one", "cup", 0, 0.5, clicks=[[1.0, 2.0, 1.0]]))
     ledger.save()
     again = Ledger(path)
@@ -460,7 +463,7 @@ def test_results_accumulate_and_come_back(tmp_path: Path) -> None:
     again.save()
     last = Ledger(path)
     assert [(r.set, r.views["v0"].iou) for r in last.runs] == [("one", 0.7), ("two", 0.6)]
-    assert last.refusals == []
+    assert [r.what for r in last.refusals] == ["cat, n, 8+2"]  # of another method
     key = last.runs[0].key
     assert last.holds(key, "g", "")
     assert not last.holds(key, "other geometry", "") and not last.holds(key, "g", "new weights")

@@ -103,6 +103,8 @@ def test_a_capture_is_used_as_it_stands(tmp_path: Path) -> None:
     assert (found.name, found.capture) == ("wall", tmp_path / "wall" / "capture")
     found = one_set(tmp_path / "wall" / "capture")
     assert (found.name, found.tasks[0].name) == ("wall", "square")
+    found = one_set(tmp_path / "wall", Choice(anew=True))  # its photos alone
+    assert (found.capture, [p.stem for p in found.photos]) == (None, ["a", "b"])
 
 
 @pytest.mark.parametrize(

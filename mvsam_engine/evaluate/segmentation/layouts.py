@@ -42,12 +42,14 @@ class Choice:
         references: name of a set, "" for all, to the photo that prompts are given in; plain layout
             only.
         objects: patterns of object names; those that begin with ``!`` leave objects out.
+        anew: whether the photos of a capture are reconstructed anew, whatever it holds.
     """
 
     masks: Path | None = None
     photos: Path | None = None
     references: Mapping[str, str] = field(default_factory=dict)
     objects: tuple[str, ...] = ()
+    anew: bool = False
 
     def wants(self, name: str) -> bool:
         """Whether an object is meant."""
@@ -99,6 +101,9 @@ def read_plain(source: Path, choice: Choice) -> SegmentationSet:
         (p for p in (source, source / "capture") if (p / "capture.json").is_file()), None
     )
     photos = () if capture else photos_in(source)
+    if capture is not None and choice.anew:
+        opened = Capture.open(capture)
+        photos, capture = tuple(opened.photo_path(p) for p in opened.photos()), None
     if capture is None and not photos:
         raise UsageError(
             "evaluate.source",

@@ -82,7 +82,7 @@ class Refusal:
     Attributes:
         benchmark: of the set.
         set: name of the scene.
-        what: object, method and prompt as far as it concerns only these; "" for the whole set.
+        what: `case_name`, or the method when it concerns all of that, "" for the whole set.
         reason: a sentence.
     """
 
@@ -90,6 +90,11 @@ class Refusal:
     set: str
     what: str
     reason: str
+
+
+def case_name(object_name: str, method: str, prompt: str) -> str:
+    """What a refusal of one case is `Refusal.what`."""
+    return f"{object_name}, {method}, {prompt}"
 
 
 class Ledger:
@@ -174,7 +179,8 @@ class Ledger:
     def _note(self, run: Run) -> None:
         self._runs[run.key] = run
         # What can be measured now is not refused any more.
-        self._refusals.pop((run.benchmark, run.set, ""), None)
+        for what in ("", run.method, case_name(run.object, run.method, run.prompt)):
+            self._refusals.pop((run.benchmark, run.set, what), None)
 
     def _note_refusal(self, refusal: Refusal) -> None:
         self._refusals[refusal.benchmark, refusal.set, refusal.what] = refusal

@@ -31,7 +31,7 @@ from mvsam_engine.evaluate.segmentation.geometry import (
 )
 from mvsam_engine.evaluate.segmentation.judge import Answer, Case, FoundMasks, Judge
 from mvsam_engine.evaluate.segmentation.methods import Method
-from mvsam_engine.evaluate.segmentation.outcome import Key, Refusal, Run
+from mvsam_engine.evaluate.segmentation.outcome import Key, Refusal, Run, case_name
 from mvsam_engine.evaluate.segmentation.prompts import Asked, PromptPlan, ask
 from mvsam_engine.evaluate.segmentation.sets import PhotoIndex, SegmentationSet, TrueMasks
 from mvsam_engine.progress import Progress
@@ -184,8 +184,8 @@ class _Bench:
                     answer = answer_case(segmenter, capture, case, progress)
                     self._listener.on_run(*judge.judge(case, answer))
                 except MvsamError as error:
-                    words = (case.truth.task.name, method.label, case.prompt.label)
-                    self._refuse(judge.one, ", ".join(words), error)
+                    name = case_name(case.truth.task.name, method.label, case.prompt.label)
+                    self._refuse(judge.one, name, error)
                 progress.step()
         finally:
             segmenter.release()
