@@ -151,7 +151,7 @@ def train_run(
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="In all.")] = 20_000,
     episodes: Annotated[int, typer.Option(min=1, help="Examples of a step.")] = 4,
-    rate: Annotated[float, typer.Option(min=1e-8, max=1.0, help="Learning rate.")] = 1e-4,
+    rate: Annotated[float, typer.Option(min=1e-8, max=1.0, help="Learning rate.")] = 4e-5,
     seed: Annotated[int, typer.Option(min=0, help="Of examples and of the split.")] = 0,
     config: Annotated[
         str, typer.Option(metavar="NAME=VALUE,...", help="The network: code=3d,views=full.")
@@ -161,6 +161,10 @@ def train_run(
     ] = 1.0,
     start: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Trained network to start from, not SAM.")
+    ] = None,
+    keep: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="PHOTOS", help="Real photos, to answer clicks on as before."),
     ] = None,
     encoder: EncoderName = "tiny-vit",
     device: Device = "auto",
@@ -212,6 +216,7 @@ def train_run(
                 config=config,
                 noise=noise,
                 start=start,
+                keep=tuple(keep or ()),
                 device=device,
                 most=most,
                 shares=tuple(share or ()),

@@ -39,10 +39,9 @@ def load_segmenter(name: str = "lift", device: str = "auto") -> Segmenter:
             f"There is no segmenter {name!r}.",
             f"Known: {', '.join(SEGMENTERS)}.",
         )
-    from mvsam_engine.segment.sam import load_sam
-
     module, kind = SEGMENTERS[name]
-    return getattr(import_module(module), kind)(load_sam(device=device))
+    segmenter: Segmenter = getattr(import_module(module), kind).load(device)
+    return segmenter
 
 
 __all__ = ["SEGMENTERS", "load_segmenter"]

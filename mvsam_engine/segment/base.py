@@ -6,6 +6,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from mvsam_engine.errors import SegmentationError
 from mvsam_engine.progress import Progress
 from mvsam_engine.segment.hints import Hints, gather_hints
 from mvsam_engine.segment.masks import drop_specks
-from mvsam_engine.segment.sam import Sam, SamAnswer, SamPrompts
+from mvsam_engine.segment.sam import Sam, SamAnswer, SamPrompts, load_sam
 from mvsam_engine.segment.scale import Asked, likely_choice
 from mvsam_engine.segment.scene import SceneView, load_views
 from mvsam_engine.segment.visibility import VisibilityTables
@@ -55,6 +56,19 @@ class Segmenter(ABC):
     def __init__(self, sam: Sam) -> None:
         self._sam = sam
         self._scene: PreparedScene | None = None
+
+    @classmethod
+    def load(cls, device: str = "auto") -> Self:
+        """Make one with the weights that come with MV-SAM.
+
+        Args:
+            device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+
+        Raises:
+            SegmentationError: this machine has no such device.
+            WeightsError: weights are missing or damaged.
+        """
+        return cls(load_sam(device=device))
 
     def prepare(self, capture: Capture, progress: Progress) -> None:
         """Load a capture's views into memory; does nothing when that was done and still holds.

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ from mvsam_engine.segment.base import (
 from mvsam_engine.segment.fusion import OBJECT, Fused, fuse, fused_logits
 from mvsam_engine.segment.hints import Hints
 from mvsam_engine.segment.network import MVSam
-from mvsam_engine.segment.network_file import read_network
+from mvsam_engine.segment.network_file import read_network, shipped_network
 from mvsam_engine.segment.points import spread_points
 from mvsam_engine.segment.rounds import (
     DECODED_AT_ONCE,
@@ -136,6 +137,12 @@ class MVSamSegmenter(FusingSegmenter):
         super().__init__(sam, options)
         self._decoder = Decoder(network)
 
+    @classmethod
+    def load(cls, device: str = "auto") -> Self:
+        """See `Segmenter.load`."""
+        sam = load_sam(device=device)
+        return cls(sam, shipped_network(sam))
+
     def _ready(self, scene: PreparedScene) -> None:
         self._decoder.look_at(scene)
 
@@ -206,6 +213,12 @@ class PaperSegmenter(Segmenter):
     def __init__(self, sam: Sam, network: MVSam) -> None:
         super().__init__(sam)
         self._decoder = Decoder(network)
+
+    @classmethod
+    def load(cls, device: str = "auto") -> Self:
+        """See `Segmenter.load`."""
+        sam = load_sam(device=device)
+        return cls(sam, shipped_network(sam))
 
     def _ready(self, scene: PreparedScene) -> None:
         self._decoder.look_at(scene)

@@ -10,23 +10,29 @@ from typing import TYPE_CHECKING, Any
 
 from mvsam_engine.capture.files import write_atomic
 from mvsam_engine.errors import WeightsError
+from mvsam_engine.weights import find_weights
+from mvsam_engine.weights.load import check_hash
 
 if TYPE_CHECKING:
     from mvsam_engine.segment.network import MVSam
     from mvsam_engine.segment.sam import Sam
 
-# In the header of the file: settings of the network (`network.Config`) as JSON.
-CONFIG = "config"
+# In the header of the file: settings of the network (`network.Config`) as JSON, and the name of the
+# encoder that it was trained on the features of.
+CONFIG, ENCODER = "config", "encoder"
+# In the catalogue of weights.
+SHIPPED = "mvsam"
 
 _REMEDY = "Give a file that `mvsam train run` wrote, of the same version of MV-SAM."
 
 
-def write_network(network: MVSam, path: Path, about: dict[str, str]) -> None:
+def write_network(network: MVSam, path: Path, encoder: str, about: dict[str, str]) -> None:
     """Write a network, whole or not at all.
 
     Args:
         network: trained.
         path: file to write.
+        encoder: name of the image encoder whose features it reads.
         about: what it was trained on and how, for its model card.
     """
     from safetensors.torch import save
@@ -35,8 +41,19 @@ def write_network(network: MVSam, path: Path, about: dict[str, str]) -> None:
         name: value.detach().cpu().half().contiguous()
         for name, value in network.state_dict().items()
     }
-    metadata = {CONFIG: json.dumps(asdict(network.config)), **about}
+    metadata = {**about, CONFIG: json.dumps(asdict(network.config)), ENCODER: encoder}
     write_atomic(path, save(state, metadata=metadata))
+
+
+def shipped_network(sam: Sam) -> MVSam:
+    """The trained network that comes with MV-SAM.
+
+    Raises:
+        WeightsError: missing, or changed since it was shipped.
+    """
+    entry = find_weights(SHIPPED)
+    check_hash(entry)
+    return read_network(entry.path, sam)
 
 
 def read_network(path: Path, sam: Sam) -> MVSam:
@@ -47,7 +64,8 @@ def read_network(path: Path, sam: Sam) -> MVSam:
         sam: gives the classes to fill, and the device.
 
     Raises:
-        WeightsError: missing, no network, or one of other settings than this program knows.
+        WeightsError: missing, no network, one of other settings than this program knows, or one
+            for another image encoder.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -55,7 +73,8 @@ def read_network(path: Path, sam: Sam) -> MVSam:
 
     try:
         with safe_open(path, framework="pt") as file:
-            values: dict[str, Any] = json.loads((file.metadata() or {})[CONFIG])
+            header = file.metadata() or {}
+            values: dict[str, Any] = json.loads(header[CONFIG])
             state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
         network = MVSam.from_sam(sam, Config.from_dict(values))
         network.load_state_dict(state)
@@ -66,4 +85,11 @@ def read_network(path: Path, sam: Sam) -> MVSam:
         raise WeightsError(
             "weights.damaged", f"{path.name} is not a network of MV-SAM: {error}.", _REMEDY
         ) from error
+    if header.get(ENCODER) != sam.encoder.name:
+        raise WeightsError(
+            "weights.encoder",
+            f"{path.name} reads the features of the image encoder {header.get(ENCODER)!r}, not "
+            f"those of {sam.encoder.name!r}.",
+            "Train a network on this encoder (`mvsam train run`), or choose the other one.",
+        )
     return network.to(sam.device).eval().requires_grad_(False)

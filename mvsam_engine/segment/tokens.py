@@ -64,12 +64,19 @@ class TokenScene:
         return ((points - self.middle) / self.scale).astype(np.float32)
 
 
-def make_scene(views: Sequence[SceneView], space_code: SpaceCode) -> TokenScene:
+def make_scene(
+    views: Sequence[SceneView],
+    space_code: SpaceCode,
+    stretch: float = 1.0,
+    shift: NDArray[np.float64] | None = None,
+) -> TokenScene:
     """Image tokens of all views, on the device of `space_code`.
 
     Args:
         views: the placed views; at least one point is known.
         space_code: of the network that will read them.
+        stretch: makes everything so many times as large as the standard; for training.
+        shift: [3] moves everything off the standard's middle, in its units; for training.
     """
     device = space_code.matrix.device
     points = np.concatenate([view.points for view in views])
@@ -80,6 +87,9 @@ def make_scene(views: Sequence[SceneView], space_code: SpaceCode) -> TokenScene:
         torch.from_numpy(points[known].astype(np.float64)),
         torch.from_numpy(confidence[known] > low),
     )
+    scale = scale / stretch
+    if shift is not None:
+        middle = middle + scale * torch.from_numpy(shift)
     found = [_image_tokens(view, space_code, middle, scale, low) for view in views]
     rows, columns = tokens_filled([view.shape for view in views])
     features = np.stack([np.asarray(view.embedding[:, :rows, :columns]) for view in views])

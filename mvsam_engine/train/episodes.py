@@ -51,6 +51,15 @@ class TrainingScene:
     masks: dict[str, NDArray[np.uint8]]
     known: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
 
+    def masks_of(self, objects: Sequence[str]) -> NDArray[np.uint8]:
+        """[views, 256, 256] 1 where any of these objects is."""
+        return np.max([self.masks[name] for name in objects], axis=0)
+
+    def known_of(self, objects: Sequence[str]) -> NDArray[np.bool_]:
+        """[views] where all of these objects are known."""
+        everywhere = np.ones(len(self.views), bool)
+        return np.all([self.known.get(name, everywhere) for name in objects], axis=0)
+
     def inside(self) -> NDArray[np.float32]:
         """[views, 256, 256] 1 where the photo is, 0 in its padding."""
         area = np.zeros((len(self.views), MASK_SIDE, MASK_SIDE), np.float32)
@@ -138,6 +147,8 @@ class EpisodeOptions:
         own: chance that a view instead gets its own earlier mask as it is.
         absent: share of the other views that should not show the object, where there are such.
         parts: share of examples that ask for a part of a thing instead of all of it.
+        several: share of examples that ask for neighbouring things together, each clicked at: what
+            people mean is not always of one look, and clicks all count.
     """
 
     views: int = 4
@@ -148,6 +159,7 @@ class EpisodeOptions:
     own: float = 0.1
     absent: float = 0.2
     parts: float = 0.2
+    several: float = 0.2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,7 +168,7 @@ class Episode:
 
     Attributes:
         scene: index among the scenes.
-        object: its name.
+        objects: names of what is meant, all of it together.
         rows: indices of the views to decode.
         hints: prompts by index of the view.
         dense: earlier masks, logits of the view's cells [h, w], by index of the view.
@@ -164,7 +176,7 @@ class Episode:
     """
 
     scene: int
-    object: str
+    objects: tuple[str, ...]
     rows: tuple[int, ...]
     hints: dict[int, Hints]
     dense: dict[int, NDArray[np.float32]]
@@ -181,26 +193,55 @@ def episodes(
         parts = [name for name in sorted(scene.masks) if PART in name]
         wholes = [name for name in sorted(scene.masks) if PART not in name]
         some = parts if parts and (not wholes or rng.random() < options.parts) else wholes
-        name = str(rng.choice(some))
-        episode = draw_episode(scene, index, name, rng, options)
+        names = [str(rng.choice(some))]
+        if rng.random() < options.several:
+            names = neighbours(scene, str(rng.choice(wholes or some)), wholes, rng)
+        episode = draw_episode(scene, index, names, rng, options)
         if episode is not None:
             yield episode
 
 
+def neighbours(
+    scene: TrainingScene, name: str, among: Sequence[str], rng: np.random.Generator
+) -> list[str]:
+    """A thing and one to three that stand next to it, in a view that shows it."""
+    areas = scene.masks[name].sum(axis=(1, 2))
+    view = int(rng.choice(np.flatnonzero(areas == areas.max())))
+    seen = [one for one in among if scene.masks[one][view].sum() >= LEAST_CELLS and one != name]
+
+    def middle(one: str) -> NDArray[np.float64]:
+        return np.argwhere(scene.masks[one][view]).mean(axis=0)
+
+    if not areas[view] or not seen:
+        return [name]
+    own = middle(name)
+    seen.sort(key=lambda one: float(np.linalg.norm(middle(one) - own)))
+    return [name, *seen[: rng.integers(1, 4)]]
+
+
 def draw_episode(
-    scene: TrainingScene, index: int, name: str, rng: np.random.Generator, options: EpisodeOptions
+    scene: TrainingScene,
+    index: int,
+    names: Sequence[str],
+    rng: np.random.Generator,
+    options: EpisodeOptions,
 ) -> Episode | None:
-    """An example of one object, None when no view shows enough of it."""
-    masks = scene.masks[name]
+    """An example of some objects together, None when no view shows enough of each."""
+    masks = scene.masks_of(names)
     area = masks.sum(axis=(1, 2))
-    able = np.flatnonzero(area >= LEAST_CELLS)
+    members = [scene.masks[name] for name in names]
+    shown = np.all([member.sum(axis=(1, 2)) >= LEAST_CELLS for member in members], axis=0)
+    able = np.flatnonzero(shown)
     if not len(able):
         return None
     prompted = [int(rng.choice(able))]
     if len(able) > 1 and rng.random() < options.second:
         prompted.append(int(rng.choice([i for i in able if i != prompted[0]])))
-    hints = {i: _prompt(scene.views[i], masks[i], rng, options) for i in prompted}
-    known = scene.known.get(name, np.ones(len(masks), bool))
+    hints = {
+        i: _prompt(scene.views[i], [member[i] for member in members], rng, options)
+        for i in prompted
+    }
+    known = scene.known_of(names)
     others = [i for i in range(len(masks)) if known[i] and i != prompted[0]]
     wanted = min(options.views - 1, len(others))
     absent = [i for i in others if area[i] == 0]
@@ -216,13 +257,17 @@ def draw_episode(
     elif kind < options.fused + options.own:
         given = [i for i in rows if rng.random() < 0.5]
     dense = {i: imperfect(masks[i], scene.views[i].shape, rng) for i in given}
-    return Episode(index, name, rows, hints, dense, fused)
+    return Episode(index, tuple(names), rows, hints, dense, fused)
 
 
 def _prompt(
-    view: SceneView, mask: NDArray[np.uint8], rng: np.random.Generator, options: EpisodeOptions
+    view: SceneView,
+    members: Sequence[NDArray[np.uint8]],
+    rng: np.random.Generator,
+    options: EpisodeOptions,
 ) -> Hints:
-    """Points or a box on an object in one view, in photo pixels."""
+    """Points on each object, or a box around all of them, in one view, in photo pixels."""
+    mask: NDArray[np.uint8] = np.max(members, axis=0)
     scale = np.array([view.photo.width, view.photo.height]) / np.array(view.shape[::-1])
     rows, columns = np.nonzero(mask)
     if rng.random() < options.box:
@@ -231,9 +276,11 @@ def _prompt(
         corners = corners + rng.normal(0.0, 0.04, 4) * size
         return Hints(np.zeros((0, 2)), np.zeros(0, bool), box=corners * np.tile(scale, 2))
     included = 1 if rng.random() < options.single else int(rng.integers(2, 11))
+    included = max(included, len(members) if len(members) > 1 else 0)
     excluded = int(rng.binomial(max(1, included // 4), 0.4)) if included > 1 else 0
-    inner = cv2.erode(mask, np.ones((3, 3), np.uint8))
-    xy = [_draw(inner if inner.any() else mask, included, rng)]
+    inside = [_inner(member) for member in members] if len(members) > 1 else []
+    xy = [_draw(area, 1, rng) for area in inside]
+    xy = [np.concatenate([*xy, _draw(_inner(mask), included - len(xy), rng)])]
     near = cv2.dilate(mask, np.ones((31, 31), np.uint8)) & ~cv2.dilate(
         mask, np.ones((3, 3), np.uint8)
     )
@@ -243,6 +290,12 @@ def _prompt(
         xy.append(_draw(near, excluded, rng))
     labels = np.concatenate([np.full(len(part), k == 0) for k, part in enumerate(xy)])
     return Hints(np.concatenate(xy) * scale, labels)
+
+
+def _inner(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The mask without its border, where anything is left of it then."""
+    eroded = cv2.erode(mask, np.ones((3, 3), np.uint8)).astype(np.uint8)
+    return eroded if eroded.any() else mask
 
 
 def _draw(area: NDArray[np.uint8], count: int, rng: np.random.Generator) -> NDArray[np.float64]:

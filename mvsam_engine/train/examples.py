@@ -61,7 +61,10 @@ def make_example(
     used = [*episode.rows, *(i for i in episode.hints if i not in episode.rows)]
     views = disturb([scene.views[i] for i in used], rng, noise)
     place = {view: k for k, view in enumerate(used)}
-    tokens = make_scene(views, space_code)
+    # How large things are in the standardised frame depends on what else the photos show; a street
+    # behind a table shrinks it, and that says nothing about things.
+    stretch, shift = float(np.exp(rng.normal(0.0, 0.5))), rng.normal(0.0, 0.3, 3)
+    tokens = make_scene(views, space_code, stretch, shift)
     dense = {place[i]: mask for i, mask in episode.dense.items()}
     if episode.fused:
         dense = fused_masks(views, dense, rng)
@@ -71,7 +74,7 @@ def make_example(
     device, cells = image.features.device, 4
     height, width = (cells * side for side in image.features.shape[2:])
     chosen = list(episode.rows)
-    truth = torch.from_numpy(scene.masks[episode.object][chosen, :height, :width])
+    truth = torch.from_numpy(scene.masks_of(episode.objects)[chosen, :height, :width])
     inside = torch.from_numpy(scene.inside()[chosen, :height, :width])
     return Example(
         views=image,

@@ -25,6 +25,7 @@ from mvsam_engine.progress import Progress
 from mvsam_engine.segment.network import Answers, MVSam
 from mvsam_engine.train.episodes import EpisodeOptions, TrainingScene, episodes
 from mvsam_engine.train.examples import Example, make_example
+from mvsam_engine.train.keeping import Keeper, RealPhoto
 from mvsam_engine.train.losses import losses, true_ious
 from mvsam_engine.train.noise import NoiseOptions
 
@@ -47,13 +48,14 @@ class TrainOptions:
         validate_every: steps between validations.
         examples: how many validation examples there are.
         half: whether the network computes in bfloat16 (its weights stay float32).
+        keep: weight of answering real photos as before, where there are such.
         new_rate: rate of what SAM does not have, in shares of `rate`: it starts from nothing.
     """
 
     steps: int = 20_000
     episodes: int = 4
-    rate: float = 1e-4
-    warm: int = 200
+    rate: float = 4e-5
+    warm: int = 60
     decay: float = 1e-4
     clip: float = 1.0
     seed: int = 0
@@ -61,7 +63,8 @@ class TrainOptions:
     validate_every: int = 500
     examples: int = 48
     half: bool = True
-    new_rate: float = 5.0
+    keep: float = 0.2
+    new_rate: float = 10.0
 
 
 class Trainer:
@@ -74,6 +77,7 @@ class Trainer:
         folder: for checkpoints and the log; a checkpoint in it is continued.
         options: how.
         noise: errors put into the pointmaps.
+        photos: real photos, on which it should go on answering as before (`train.keeping`).
     """
 
     def __init__(
@@ -84,7 +88,9 @@ class Trainer:
         folder: Path,
         options: TrainOptions,
         noise: NoiseOptions | None = None,
+        photos: Sequence[RealPhoto] = (),
     ) -> None:
+        self._keeper = Keeper(network, photos) if photos else None
         self._network, self._folder, self._options = network, folder, options
         self._training, self._validation = training, validation
         self._noise, self._drawing = noise or NoiseOptions(), EpisodeOptions()
@@ -190,16 +196,25 @@ class Trainer:
             for name in found.__slots__:
                 share = float(getattr(found, name).detach()) / len(examples)
                 sums[name] = sums.get(name, 0.0) + share
+        if self._keeper is not None:
+            rng = np.random.default_rng([options.seed, self.step, 1])
+            with torch.autocast(self._device, torch.bfloat16, enabled=options.half):
+                kept = self._keeper.loss(self._network, rng)
+            (options.keep * kept).backward()
+            sums["keep"] = float(kept.detach())
         norm = torch.nn.utils.clip_grad_norm_(self._network.parameters(), options.clip)
         if bool(torch.isfinite(norm)):
             self._optimizer.step()
         return sums | {"gradient": float(norm)}
 
     def _answer(self, example: Example) -> Answers:
-        device = example.truth.device.type
-        with torch.autocast(device, torch.bfloat16, enabled=self._options.half):
+        with torch.autocast(self._device, torch.bfloat16, enabled=self._options.half):
             answers = self._network(example.views, example.prompts)
         return Answers(answers.logits.float(), answers.ious.float(), answers.presence.float())
+
+    @property
+    def _device(self) -> str:
+        return self._network.space_code.matrix.device.type
 
     def _log(self, kind: str, values: dict[str, float]) -> None:
         line = {"step": self.step, "kind": kind, **{k: round(v, 5) for k, v in values.items()}}

@@ -24,7 +24,9 @@ from mvsam_engine.capture.files import write_atomic
 from mvsam_engine.photos import add_photos
 from mvsam_engine.progress import Progress
 from mvsam_engine.train.scenes.cameras import walk_around
+from mvsam_engine.train.scenes.held_out import HELD_OUT
 from mvsam_engine.train.scenes.render import Photograph, Studio
+from mvsam_engine.train.scenes.shapes import SHAPES
 from mvsam_engine.train.scenes.textures import Patches
 from mvsam_engine.train.scenes.world import World, make_world
 
@@ -43,6 +45,8 @@ class SceneOptions:
         height: of the photos, pixels.
         things: how many things are tried to be placed.
         rays_per_side: root of the number of rays for a pixel's colour.
+        step: degrees between neighbouring photos; None for anything from dense to very wide.
+        held_out: things of kinds that training never has (`scenes.held_out`).
     """
 
     views: int = 10
@@ -50,6 +54,8 @@ class SceneOptions:
     height: int = 384
     things: int = 9
     rays_per_side: int = 2
+    step: float | None = None
+    held_out: bool = False
 
 
 def make_scene_folder(
@@ -69,9 +75,10 @@ def make_scene_folder(
     """
     if (folder / DONE).is_file():
         return folder
-    world = make_world(seed, patches, options.things)
+    shapes = HELD_OUT if options.held_out else SHAPES
+    world = make_world(seed, patches, options.things, shapes)
     studio = Studio(world)
-    cameras = walk_around(world, options.views, options.width, options.height, seed)
+    cameras = walk_around(world, options.views, options.width, options.height, seed, options.step)
     progress.stage(f"Scene {seed}", len(cameras))
     taken: list[Photograph] = []
     for number, camera in enumerate(cameras):

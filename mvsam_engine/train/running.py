@@ -18,12 +18,14 @@ import mvsam_engine
 from mvsam_engine.capture.files import writer_lock
 from mvsam_engine.errors import Cancelled
 from mvsam_engine.progress import Progress
+from mvsam_engine.segment.network import MVSam
 from mvsam_engine.segment.network_file import write_network
 from mvsam_engine.segment.sam import Sam, pick_device
 from mvsam_engine.train.balance import parse_shares, repetitions
 from mvsam_engine.train.data import check_apart, load_scenes, memory_of, split_scenes
 from mvsam_engine.train.episodes import EpisodeOptions, TrainingScene
 from mvsam_engine.train.folders import described, find_scenes, is_scene
+from mvsam_engine.train.keeping import load_photos
 from mvsam_engine.train.loop import Trainer, TrainOptions
 from mvsam_engine.train.record import NETWORK, Follower, Line, curve_writer, keep_settings
 from mvsam_engine.train.settings import first_network, scaled_noise
@@ -41,6 +43,7 @@ class RunOptions:
         config: settings of the network as written, ``code=3d,views=full``.
         noise: scale of the errors that are put into the pointmaps.
         start: network to start from, None for SAM's decoder.
+        keep: files and folders of real photos, on which it goes on answering as before.
         device: auto, cpu, cuda or mps.
         most: scenes to train on at the most, None for all.
         shares: ``NAME=0.2``: of the examples, by name of a folder of `data` (`train.balance`).
@@ -53,6 +56,7 @@ class RunOptions:
     config: str = ""
     noise: float = 1.0
     start: Path | None = None
+    keep: tuple[Path, ...] = ()
     device: str = "auto"
     most: int | None = None
     shares: tuple[str, ...] = ()
@@ -120,35 +124,61 @@ def train_run(
     shares = parse_shares(options.shares, options.data)
     sides = choose_sides(options)
     network = first_network(sam, options.config, options.start)
-    noise = scaled_noise(options.noise)
-    settings: dict[str, Any] = {
+    settings = _settings(options, sides, network, sam)
+    with writer_lock(folder):
+        keep_settings(folder, settings)
+        training = load_scenes(sides.training, sam.encoder, progress)
+        validation = load_scenes(sides.validation, sam.encoder, progress)
+        keep_settings(folder, settings | {"left_out": _left_out(sides, training, validation)})
+        size = memory_of([*training.values(), *validation.values()]) / 1e9
+        hear(
+            Line(0, "data", {"training": len(training), "validation": len(validation), "gb": size})
+        )
+        photos = load_photos(options.keep, sam.encoder, progress) if options.keep else []
+        network.to(pick_device(options.device)).train()
+        trainer = Trainer(
+            network,
+            _often(training, options.data, shares),
+            list(validation.values()),
+            folder,
+            options.train,
+            scaled_noise(options.noise),
+            photos,
+        )
+        finished = _train(trainer, folder, progress, hear)
+        about = {"step": str(trainer.step), "made_by": f"mvsam {mvsam_engine.__version__}"}
+        write_network(network, folder / NETWORK, sam.encoder.name, about)
+        return Outcome(trainer.step, folder / NETWORK, finished)
+
+
+def _settings(options: RunOptions, sides: Sides, network: MVSam, sam: Sam) -> dict[str, Any]:
+    """All that the outcome depends on, as plain JSON values."""
+    train = asdict(options.train)
+    for name in ("steps", "save_every", "validate_every"):  # these may change on the way
+        del train[name]
+    shares = parse_shares(options.shares, options.data)
+    return {
         "data": data_of(options.data, sides.training),
         "validation": data_of(options.validation or options.data, sides.validation),
-        "train": asdict(options.train),
+        "train": train,
         "steps": options.train.steps,
         "examples": asdict(EpisodeOptions()),
-        "noise": asdict(noise),
+        "noise": asdict(scaled_noise(options.noise)),
         "network": asdict(network.config),
         **({"shares": shares} if shares else {}),
+        **({"keep": [source.name for source in options.keep]} if options.keep else {}),
         "encoder": sam.encoder.name,
         "start": options.start.name if options.start else "SAM",
         "device": pick_device(options.device).type,
         "versions": versions(),
     }
-    for name in ("steps", "save_every", "validate_every"):  # these may change on the way
-        del settings["train"][name]
-    with writer_lock(folder):
-        keep_settings(folder, settings)
-        training = load_scenes(sides.training, sam.encoder, progress)
-        often = _often(training, options.data, shares)
-        validation = load_scenes(sides.validation, sam.encoder, progress)
-        size = memory_of([*training.values(), *validation.values()]) / 1e9
-        hear(
-            Line(0, "data", {"training": len(training), "validation": len(validation), "gb": size})
-        )
-        network.to(pick_device(options.device)).train()
-        trainer = Trainer(network, often, [*validation.values()], folder, options.train, noise)
-        return _train(trainer, network, folder, progress, hear)
+
+
+def _left_out(sides: Sides, *loaded: Mapping[Path, TrainingScene]) -> list[str]:
+    """Names of the scenes that could not be used."""
+    used = {folder for scenes in loaded for folder in scenes}
+    wanted = (*sides.training, *sides.validation)
+    return [f"{one.parent.name}/{one.name}" for one in wanted if one not in used]
 
 
 def _often(
@@ -166,12 +196,9 @@ def _of(source: Path, scenes: Iterable[Path]) -> list[Path]:
 
 
 def _train(
-    trainer: Trainer,
-    network: Any,
-    folder: Path,
-    progress: Progress,
-    hear: Callable[[Line], None],
-) -> Outcome:
+    trainer: Trainer, folder: Path, progress: Progress, hear: Callable[[Line], None]
+) -> bool:
+    """Train until the end or until it is stopped; whether it is the end."""
     curves = curve_writer(folder, trainer.step)
 
     def tell(line: Line) -> None:
@@ -180,16 +207,14 @@ def _train(
             curves(line)
 
     follower = Follower(folder, tell)
-    finished = True
     try:
         trainer.run(_Followed(progress, follower))
     except Cancelled:
-        finished = False
         trainer.save()
-    follower.follow()
-    about = {"step": str(trainer.step), "made_by": f"mvsam {mvsam_engine.__version__}"}
-    write_network(network, folder / NETWORK, about)
-    return Outcome(trainer.step, folder / NETWORK, finished)
+        return False
+    finally:
+        follower.follow()
+    return True
 
 
 class _Followed(Progress):

@@ -30,6 +30,24 @@ def load_state(entry: WeightsEntry) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load
 
+    data = check_hash(entry)
+    try:
+        state = load(data)
+    except SafetensorError as error:
+        raise WeightsError(
+            "weights.damaged",
+            f"The weights {entry.name!r} are not a safetensors file: {error}.",
+            _REMEDY,
+        ) from error
+    return {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+
+
+def check_hash(entry: WeightsEntry) -> bytes:
+    """The content of the file that the catalogue means.
+
+    Raises:
+        WeightsError: missing, or of another hash.
+    """
     try:
         data = entry.path.read_bytes()
     except OSError as error:
@@ -45,12 +63,4 @@ def load_state(entry: WeightsEntry) -> dict[str, Tensor]:
             "(their SHA-256 differs).",
             _REMEDY,
         )
-    try:
-        state = load(data)
-    except SafetensorError as error:
-        raise WeightsError(
-            "weights.damaged",
-            f"The weights {entry.name!r} are not a safetensors file: {error}.",
-            _REMEDY,
-        ) from error
-    return {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+    return data

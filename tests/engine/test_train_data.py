@@ -195,7 +195,7 @@ def test_a_missing_mask_is_not_an_empty_one(tmp_path):
     rows = {"once": set(), "everywhere": set()}
     drawn = episodes([scene], np.random.default_rng(0), EpisodeOptions())
     for _, episode in zip(range(40), drawn, strict=False):
-        rows[episode.object].update(episode.rows)
+        rows[episode.objects[0]].update(episode.rows)
         assert set(episode.dense) <= set(episode.rows)
         assert set(episode.hints) <= {0, 1}
     assert rows == {"once": {1}, "everywhere": {0, 1, 2}}

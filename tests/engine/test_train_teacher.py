@@ -86,7 +86,7 @@ def test_each_mask_trains_its_own_view_only(tmp_path):
     (loaded,) = load_scenes([scene], CheapEncoder(), Progress()).values()
     drawn = episodes([loaded], np.random.default_rng(0), EpisodeOptions())
     for _, episode in zip(range(30), drawn, strict=False):
-        view = int(episode.object[:4])
+        view = int(episode.objects[0][:4])
         assert episode.rows == (view,)
         assert set(episode.hints) == {view}
 

@@ -171,7 +171,7 @@ def test_episodes_ask_about_what_is_there(scene):
         assert set(episode.hints) & set(episode.rows)
         assert len(set(episode.rows)) == len(episode.rows) <= 3
         for view, hint in episode.hints.items():
-            mask, frame = scene.masks[episode.object][view], scene.views[view]
+            mask, frame = scene.masks_of(episode.objects)[view], scene.views[view]
             cells = hint.points * np.array(frame.shape[::-1]) / [
                 frame.photo.width, frame.photo.height
             ]  # fmt: skip
@@ -186,7 +186,7 @@ def test_episodes_ask_about_what_is_there(scene):
 def test_an_object_that_no_view_shows_is_not_asked_about(scene):
     empty = replace(scene, masks={"nothing": np.zeros((3, 256, 256), np.uint8)})
     rng = np.random.default_rng(0)
-    assert draw_episode(empty, 0, "nothing", rng, EpisodeOptions()) is None
+    assert draw_episode(empty, 0, ["nothing"], rng, EpisodeOptions()) is None
 
 
 def test_dense_prompts_are_near_the_truth_but_not_it(scene):
@@ -294,7 +294,7 @@ def test_a_stopped_run_goes_on_where_it_was(network, scene, tmp_path):
     assert 0 <= validation["presence"] <= 1
 
     target = tmp_path / "mvsam.safetensors"
-    write_network(whole._network, target, {"data": "made-up scenes"})
+    write_network(whole._network, target, "an-encoder", {"data": "made-up scenes"})
     with safe_open(target, "pt") as file:
         assert Config.from_dict(json.loads(file.metadata()["config"])) == Config()
         assert file.metadata()["data"] == "made-up scenes"

@@ -155,9 +155,11 @@ def turn(axis: Sequence[float], radians: float) -> NDArray[np.float64]:
     return trimesh.transformations.rotation_matrix(radians, axis)
 
 
-def random_shape(rng: np.random.Generator) -> tuple[str, list[Trimesh]]:
-    """A kind of shape by name, its parts scaled to height one and standing on z = 0."""
-    maker = SHAPES[rng.integers(len(SHAPES))]
+def random_shape(
+    rng: np.random.Generator, shapes: Sequence[Maker] = SHAPES
+) -> tuple[str, list[Trimesh]]:
+    """One of the kinds by name, its parts scaled to height one and standing on z = 0."""
+    maker = shapes[rng.integers(len(shapes))]
     parts = maker(rng)
     corners = np.array([part.bounds for part in parts])
     low, high = corners[:, 0].min(axis=0), corners[:, 1].max(axis=0)

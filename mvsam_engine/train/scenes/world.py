@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ import trimesh
 from numpy.typing import NDArray
 from trimesh import Trimesh
 
-from mvsam_engine.train.scenes.shapes import random_shape, turn
+from mvsam_engine.train.scenes.shapes import SHAPES, Maker, random_shape, turn
 from mvsam_engine.train.scenes.textures import Patches, Texture
 
 # Names of what is not a thing: floor, walls.
@@ -63,13 +64,16 @@ class World:
     sky: NDArray[np.float64]
 
 
-def make_world(seed: int, patches: Patches, things: int = 9) -> World:
+def make_world(
+    seed: int, patches: Patches, things: int = 9, shapes: Sequence[Maker] = SHAPES
+) -> World:
     """A random world with about `things` things, the same for the same seed.
 
     Args:
         seed: decides everything.
         patches: gives textures.
         things: how many are tried; those that find no place are left out.
+        shapes: kinds of things there may be.
     """
     rng = np.random.default_rng(seed)
     parts = _surroundings(rng, patches)
@@ -77,7 +81,7 @@ def make_world(seed: int, patches: Patches, things: int = 9) -> World:
     taken: list[tuple[NDArray[np.float64], float]] = []
     reach = rng.uniform(0.6, 1.0)
     for _ in range(things):
-        kind, meshes = random_shape(rng)
+        kind, meshes = random_shape(rng, shapes)
         height = float(rng.uniform(0.12, 0.55))
         placed = _find_place(rng, meshes, height, reach, taken)
         if placed is None:
