@@ -8,7 +8,9 @@ its objects for each view. All of them are kept, since a training step looks int
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from mvsam_engine.capture import Capture
@@ -20,6 +22,8 @@ from mvsam_engine.train.make import DONE
 
 # Of the scenes, where nobody says which are for validation.
 VALIDATION_SHARE = 0.1
+# Scenes that are read at once: most of the time goes into unpacking masks, which needs a core each.
+READERS = min(8, os.cpu_count() or 1)
 
 
 def identities(folder: Path) -> frozenset[str]:
@@ -109,21 +113,19 @@ def load_scenes(
     """
     scenes: dict[Path, TrainingScene] = {}
     progress.stage("Reading scenes", len(folders))
-    for folder in folders:
+    with ThreadPoolExecutor(READERS) as pool:
         try:
-            check_mask_names(folder)
-            scene = load_scene(folder, encoder, Progress())
-        except MvsamError as error:
-            progress.warn(error.code, f"Scene {folder.name} is left out: {error.message}")
-        else:
-            if askable(scene):
-                scenes[folder] = scene
-            else:
-                progress.warn(
-                    "train.small",
-                    f"Scene {folder.name} is left out: it shows no object that is large enough.",
-                )
-        progress.step()
+            found = pool.map(lambda folder: _read(folder, encoder), folders)
+            for folder, scene in zip(folders, found, strict=True):
+                if isinstance(scene, MvsamError):
+                    reason = f"Scene {folder.name} is left out: {scene.message}"
+                    progress.warn(scene.code, reason)
+                else:
+                    scenes[folder] = scene
+                progress.step()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
     if not scenes:
         raise TrainingError(
             "train.data",
@@ -131,6 +133,18 @@ def load_scenes(
             "The warnings above say why for each.",
         )
     return scenes
+
+
+def _read(folder: Path, encoder: ImageEncoder) -> TrainingScene | MvsamError:
+    """A scene, or why it cannot be used."""
+    try:
+        check_mask_names(folder)
+        scene = load_scene(folder, encoder, Progress())
+    except MvsamError as error:
+        return error
+    if not askable(scene):
+        return TrainingError("train.small", "It shows no object that is large enough.")
+    return scene
 
 
 def askable(scene: TrainingScene) -> bool:
