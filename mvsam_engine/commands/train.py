@@ -129,7 +129,8 @@ def run(terminal: Terminal, options: RunOptions, vision: Vision) -> None:
         with stoppable(progress):
             outcome = train_run(options, sam, progress, hear)
         warnings = progress.warnings
-    terminal.print(f"{outcome.step} steps; the network is {outcome.network}.")
+    further = "" if outcome.finished else " Run it again to go on."
+    terminal.print(f"{outcome.step} steps; the network is {outcome.network}.{further}")
     terminal.result(
         {
             "step": outcome.step,

@@ -83,6 +83,7 @@ def card_text(
         "## Data",
         _data_table(settings["data"], licences),
         _validation_line(settings["validation"]),
+        _left_out_line(settings.get("left_out", [])),
         "## Network",
         _pairs(network),
         "## Training",
@@ -132,6 +133,13 @@ def _validation_line(data: Sequence[Mapping[str, Any]]) -> str:
     """Which scenes it is judged by; none of them is trained on."""
     counts = ", ".join(f"{len(one['scenes'])} of `{one['name']}`" for one in data)
     return f"Judged by {counts}; none of these scenes is trained on."
+
+
+def _left_out_line(names: Sequence[str]) -> str:
+    """Scenes that are counted above but could not be used."""
+    if not names:
+        return ""
+    return f"Of all these, {len(names)} could not be used: {', '.join(names)}."
 
 
 def _speed_line(lines: Sequence[Line], settings: Mapping[str, Any]) -> str:

@@ -91,7 +91,7 @@ def test_a_network_can_start_from_another(sam, tmp_path):
     network = first_network(sam, "code=3d", None)
     with torch.no_grad():
         network.confidence.weight.fill_(0.25)
-    write_network(network, tmp_path / "n.safetensors", {})
+    write_network(network, tmp_path / "n.safetensors", "chance", {})
     again = first_network(sam, "presence=no", tmp_path / "n.safetensors")
     assert again.config == Config(code="3d", presence=False)
     assert (again.confidence.weight == 0.25).all()
@@ -128,8 +128,9 @@ def test_shares_that_cannot_be(texts):
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     root = tmp_path_factory.mktemp("data")
-    for k in range(3):
+    for k in range(4):
         flat_scene(root / f"{k:02d}", k, done=f"seed {k}")
+    (root / "03/capture/pointmaps/b.npy").write_bytes(b"broken")
     (root / "data.json").write_text(json.dumps({"kind": "walls", "views": 2}))
     return root
 
@@ -176,7 +177,8 @@ def test_its_settings_are_kept_and_must_stay(finished, sam, data):
     folder = finished[0]
     settings = read_settings(folder)
     names = settings["data"][0]["scenes"] + settings["validation"][0]["scenes"]
-    assert sorted(names) == ["00", "01", "02"]
+    assert sorted(names) == ["00", "01", "02", "03"]
+    assert settings["left_out"] == [f"{data.name}/03"]
     assert settings["data"][0]["description"]["kind"] == "walls"
     assert str(data) not in (folder / "run.json").read_text()
     for changed, why in (
@@ -259,7 +261,8 @@ def test_a_card_says_what_the_run_says(finished):
     folder = finished[0]
     path = write_card(folder, ["CC0 | mine"], Progress())
     text = path.read_text()
-    assert "| walls | views 2 | 2 | CC0 \\| mine |" in text
+    assert "| walls | views 2 | 3 | CC0 \\| mine |" in text
+    assert "1 could not be used" in text
     assert "Judged by 1 of" in text
     presence = next(x for x in read_log(folder) if x.kind == "validation").values["presence"]
     assert f"| presence | {presence:.3f} |" in text
