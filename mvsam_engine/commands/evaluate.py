@@ -118,7 +118,9 @@ def show(terminal: Terminal, outcomes: Sequence[Outcome], markdown: bool) -> Non
 
 def rich_table(grid: Grid) -> Table:
     """A grid for a terminal."""
-    table = Table(*grid.head, title=grid.title, title_justify="left")
+    table = Table(title=grid.title, title_justify="left")
+    for head in grid.head:
+        table.add_column(head, overflow="fold")  # names and numbers are never cut short
     for row in grid.rows:
         table.add_row(*(cell.replace("**", "") for cell in row))
     return table

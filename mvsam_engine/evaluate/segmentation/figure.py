@@ -61,19 +61,12 @@ class Gallery:
     def __post_init__(self) -> None:
         index = PhotoIndex(self.capture.photos())
         self._truths = {task.name: TrueMasks(task, index) for task in self.one.tasks}
-        if len(self.one.tasks) == 1:
+        if len(self._truths) == 1:
             (truth,) = self._truths.values()
-            shown = [name for name in truth.task.scored if truth.read(name).any()]
-            count = min(PHOTOS, len(shown))
-            places = {round(i * (len(shown) - 1) / max(count - 1, 1)) for i in range(count)}
-            prompted = [truth.task.reference] if truth.task.reference in truth.task.masks else []
-            names = [*prompted, *(shown[i] for i in sorted(places))]
-            self.places = [(truth.task.name, name) for name in names]
-            return
-        for name, truth in list(self._truths.items()):
-            sized = [(truth.read(p).mean(), p) for p in truth.task.scored if truth.read(p).any()]
-            if sized and len(self.places) < OBJECTS:
-                self.places.append((name, sorted(sized)[len(sized) // 2][1]))
+            self.places = _spread_places(truth)
+        else:
+            places = [place for t in self._truths.values() if (place := _median_place(t))]
+            self.places = places[:OBJECTS]
 
     def add(self, run: Run, found: FoundMasks) -> None:
         """Keep what is shown of a run; of several seeds the first counts."""
@@ -168,6 +161,27 @@ class Gallery:
             return None
         shape = self._truths[place[0]].read(place[1]).shape
         return np.unpackbits(bits, count=shape[0] * shape[1]).reshape(shape).astype(bool)
+
+
+def _shown_in(truth: TrueMasks) -> list[str]:
+    """Scored photos that are there and show the object."""
+    names = truth.task.scored
+    return [n for n in names if truth.index.find(n) is not None and truth.read(n).any()]
+
+
+def _spread_places(truth: TrueMasks) -> list[tuple[str, str]]:
+    """The prompted photo, when it has a true mask, and some scored ones, spread evenly."""
+    task, shown = truth.task, _shown_in(truth)
+    count = min(PHOTOS, len(shown))
+    chosen = {round(i * (len(shown) - 1) / max(count - 1, 1)) for i in range(count)}
+    prompted = [task.reference] if task.reference in task.masks else []
+    return [(task.name, photo) for photo in (*prompted, *(shown[i] for i in sorted(chosen)))]
+
+
+def _median_place(truth: TrueMasks) -> tuple[str, str] | None:
+    """The scored photo in which the object's size is the median; None when none shows it."""
+    sized = sorted((float(truth.read(name).mean()), name) for name in _shown_in(truth))
+    return (truth.task.name, sized[len(sized) // 2][1]) if sized else None
 
 
 def _window(truth: NDArray[np.bool_], found: list[NDArray[np.bool_]]) -> Window:

@@ -48,10 +48,11 @@ class Method:
         return segmenter_of(self.file, device, self.kind or "mvsam")
 
     def identity(self) -> str:
-        """What tells its weights from others: the network file's hash, "" for a name."""
+        """What tells its network from others: the file's hash and its use, "" for a name."""
         if self.file is None:
             return ""
-        return hashlib.sha256(self.file.read_bytes()).hexdigest()[:16]
+        digest = hashlib.sha256(self.file.read_bytes()).hexdigest()[:16]
+        return f"{digest}:{self.kind}" if self.kind else digest
 
 
 def parse_methods(text: str) -> tuple[Method, ...]:
