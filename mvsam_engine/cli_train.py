@@ -45,6 +45,13 @@ def train_scenes(
     size: Annotated[
         int, typer.Option(min=64, max=4096, metavar="PX", help="Long side of most photos.")
     ] = 1024,
+    step: Annotated[
+        float | None,
+        typer.Option(min=0.1, max=180, help="Degrees between photos; default: 5 to 25, by scene."),
+    ] = None,
+    held_out: Annotated[
+        bool, typer.Option("--held-out", help="Kinds of things that training never has.")
+    ] = False,
     encoder: EncoderName = "tiny-vit",
     device: Device = "auto",
     as_json: AsJson = False,
@@ -58,7 +65,7 @@ def train_scenes(
     with terminal.guarded():
         from mvsam_engine.commands import train
 
-        recipe = train.Recipe(tuple(textures or ()), views, size)
+        recipe = train.Recipe(tuple(textures or ()), views, size, step, held_out)
         seeds = range(first_seed, first_seed + count)
         workers = workers or max(1, (os.cpu_count() or 2) - 1)
         train.scenes(terminal, out, seeds, recipe, workers, train.Vision(encoder, device))
@@ -231,7 +238,9 @@ def train_card(
     *,
     licence: Annotated[
         list[str] | None,
-        typer.Option(metavar="TEXT", help="Licence of the run's DATA, in their order; repeatable."),
+        typer.Option(
+            metavar="TEXT", help="Licence of each DATA, then of each --keep, in their order."
+        ),
     ] = None,
     as_json: AsJson = False,
     verbose: Verbose = False,

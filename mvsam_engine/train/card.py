@@ -36,7 +36,8 @@ def write_card(folder: Path, licences: Sequence[str], progress: Progress) -> Pat
 
     Args:
         folder: of the run.
-        licences: of its data folders, in the order they were given to the run; may be fewer.
+        licences: of its data folders, then of the photos to keep answering as before, in the order
+            they were given to the run; may be fewer.
         progress: warned when there is no picture.
 
     Returns:
@@ -52,10 +53,11 @@ def write_card(folder: Path, licences: Sequence[str], progress: Progress) -> Pat
         raise TrainingError(
             "train.log", f"Nothing was logged in {folder} yet.", "Train longer, then ask again."
         )
-    if len(licences) > len(settings["data"]):
+    count = len(settings["data"]) + len(settings.get("keep", []))
+    if len(licences) > count:
         raise UsageError(
             "train.licence",
-            f"There are {len(licences)} licences for {len(settings['data'])} folders of data.",
+            f"There are {len(licences)} licences for {count} folders of data.",
             "Give them in the order of the folders that `mvsam train run` was given.",
         )
     pictured = _draw(folder / PICTURE, lines, progress)
@@ -84,6 +86,7 @@ def card_text(
         _data_table(settings["data"], licences),
         _validation_line(settings["validation"]),
         _left_out_line(settings.get("left_out", [])),
+        _kept_line(settings, licences[len(settings["data"]) :]),
         "## Network",
         _pairs(network),
         "## Training",
@@ -140,6 +143,21 @@ def _left_out_line(names: Sequence[str]) -> str:
     if not names:
         return ""
     return f"Of all these, {len(names)} could not be used: {', '.join(names)}."
+
+
+def _kept_line(settings: Mapping[str, Any], licences: Sequence[str]) -> str:
+    """Photos on which it goes on answering as SAM does."""
+    folders = settings.get("keep", [])
+    if not folders:
+        return ""
+    named = [
+        f"`{name}` (licence: {licences[k] if k < len(licences) else NOT_STATED})"
+        for k, name in enumerate(folders)
+    ]
+    return (
+        f"While training it also answers clicks on {settings.get('kept', 0)} real photos, "
+        f"and is held to what it said in the beginning: {', '.join(named)}."
+    )
 
 
 def _speed_line(lines: Sequence[Line], settings: Mapping[str, Any]) -> str:
@@ -200,7 +218,7 @@ def _draw(path: Path, lines: Sequence[Line], progress: Progress) -> bool:
 def _draw_losses(axes: Any, lines: Sequence[Line]) -> None:
     """Parts of the loss, each a mean over neighbouring lines of the log."""
     train = [line for line in lines if line.kind == "train"]
-    for name in ("total", "focal", "dice", "iou", "presence"):
+    for name in ("total", "focal", "dice", "iou", "presence", "keep"):
         points = [(x.step, x.values[name]) for x in train if name in x.values]
         if points:
             steps, values = np.array(points, float).T

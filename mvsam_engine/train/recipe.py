@@ -49,18 +49,42 @@ class Recipe:
         textures: folders or files of photographs that textures are cut from.
         views: photos of each scene.
         side: long side of most photos, pixels; square ones are a little smaller.
+        step: degrees between neighbouring photos; None for 5 to 25, different from scene to scene.
+        held_out: things of kinds that training never has, to measure on.
     """
 
     textures: tuple[Path, ...] = ()
     views: int = 8
     side: int = SIDE
+    step: float | None = None
+    held_out: bool = False
 
     def scene(self, seed: int) -> SceneOptions:
         """How the scene with this seed is photographed: its format and its number of things."""
         rng = np.random.default_rng([seed, 3])
         width, height = (round(n * self.side / SIDE) for n in SIZES[rng.integers(len(SIZES))])
         things = int(rng.integers(*THINGS))
-        return SceneOptions(self.views, width, height, things, rays_per_side=1)
+        return SceneOptions(self.views, width, height, things, 1, self.step, self.held_out)
+
+    def describe(self) -> Description:
+        """The recipe for ``data.json``."""
+        found: Description = {
+            "kind": "made-up scenes, of kinds held out" if self.held_out else "made-up scenes",
+            "views": self.views,
+            "side": self.side,
+            "textures": [path.name for path in self.textures],
+            "photographs": len(self.photographs()),
+        }
+        return found if self.step is None else {**found, "step": self.step}
+
+    def photographs(self) -> list[Path]:
+        """Those that textures are cut from.
+
+        Raises:
+            PhotoError: a folder of textures is not there, or holds none.
+        """
+        sources = find_photos(self.textures) if self.textures else []
+        return [source.path for source in sources if not source.is_video]
 
 
 def make_scenes(
@@ -89,18 +113,8 @@ def make_scenes(
         CaptureError: the folder cannot be written to, or another program is making scenes in it.
         Cancelled: scenes that were finished are kept.
     """
-    pictures = (
-        [f for f in find_photos(recipe.textures) if not f.is_video] if recipe.textures else []
-    )
     folders = [out / f"{seed:04d}" for seed in seeds]
-    description: Description = {
-        "kind": "made-up scenes",
-        "views": recipe.views,
-        "side": recipe.side,
-        "textures": [path.name for path in recipe.textures],
-        "photographs": len(pictures),
-    }
-    with data_folder(out, description):
+    with data_folder(out, recipe.describe()):
         left = _left(folders, progress)
         todo = [seed for seed, folder in zip(seeds, folders, strict=True) if folder in left]
         progress.stage("Embedding scenes", len(folders) - len(todo))

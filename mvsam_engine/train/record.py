@@ -19,7 +19,7 @@ from mvsam_engine.train.loop import LOG
 
 SETTINGS, NETWORK, CURVES = "run.json", "network.safetensors", "tensorboard"
 # What may change from one part of a run to the next without making it another run.
-MAY_CHANGE = frozenset({"steps", "device", "versions", "left_out"})
+MAY_CHANGE = frozenset({"steps", "device", "versions", "left_out", "kept"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,12 +129,13 @@ def train_run(
         keep_settings(folder, settings)
         training = load_scenes(sides.training, sam.encoder, progress)
         validation = load_scenes(sides.validation, sam.encoder, progress)
-        keep_settings(folder, settings | {"left_out": _left_out(sides, training, validation)})
+        left_out = _left_out(sides, training, validation)
         size = memory_of([*training.values(), *validation.values()]) / 1e9
         hear(
             Line(0, "data", {"training": len(training), "validation": len(validation), "gb": size})
         )
         photos = load_photos(options.keep, sam.encoder, progress) if options.keep else []
+        keep_settings(folder, settings | {"left_out": left_out, "kept": len(photos)})
         network.to(pick_device(options.device)).train()
         trainer = Trainer(
             network,

@@ -195,10 +195,14 @@ def test_a_missing_mask_is_not_an_empty_one(tmp_path):
     rows = {"once": set(), "everywhere": set()}
     drawn = episodes([scene], np.random.default_rng(0), EpisodeOptions())
     for _, episode in zip(range(40), drawn, strict=False):
-        rows[episode.objects[0]].update(episode.rows)
+        for name in episode.objects:
+            rows[name].update(episode.rows)
         assert set(episode.dense) <= set(episode.rows)
         assert set(episode.hints) <= {0, 1}
     assert rows == {"once": {1}, "everywhere": {0, 1, 2}}
+    together = [e for _, e in zip(range(60), drawn, strict=False) if len(e.objects) > 1]
+    assert together
+    assert {e.rows for e in together} == {(1,)}  # known only where both are
 
 
 def test_several_runs_read_the_same_scene(tmp_path):

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from flat_scenes import CheapEncoder
@@ -120,6 +122,29 @@ def test_what_goes_wrong_in_a_process_is_told(tmp_path):
         make_scenes(tmp_path, range(2), TINY, CheapEncoder(), Progress(), workers=2)
     assert (tmp_path / "0001/mine.txt").is_file()
     assert not list(tmp_path.glob(".making-*"))
+
+
+def test_kinds_held_out_are_other_kinds(tmp_path):
+    def kinds(recipe, name):
+        folders = make_scenes(tmp_path / name, range(3), recipe, CheapEncoder(), Progress())
+        return {p.name.split("_")[1] for folder in folders for p in (folder / "masks").iterdir()}
+
+    usual, others = kinds(TINY, "usual"), kinds(replace(TINY, held_out=True), "others")
+    assert usual
+    assert others
+    assert not usual & others
+    assert "held out" in described(tmp_path / "others")["kind"]
+    with pytest.raises(TrainingError, match="kind"):
+        make_scenes(tmp_path / "others", range(1), TINY, CheapEncoder(), Progress())
+
+
+def test_the_step_between_photos_can_be_said(tmp_path):
+    recipe = replace(TINY, views=2, step=90.0)
+    (folder,) = make_scenes(tmp_path / "wide", [3], recipe, CheapEncoder(), Progress())
+    one, other = Capture.open(folder / "capture").require_reconstruction().cameras
+    forward = [camera.camera_from_world[2, :3] for camera in (one, other)]
+    assert np.degrees(np.arccos(forward[0] @ forward[1])) > 40
+    assert described(tmp_path / "wide")["step"] == 90.0
 
 
 def test_textures_are_cut_from_photographs(tmp_path):

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from flat_scenes import CheapEncoder, flat_scene
+from PIL import Image
 from typer.testing import CliRunner
 
 from mvsam_engine.cli import app
@@ -152,7 +153,10 @@ def finished(sam, data, tmp_path_factory):
     """A run that was stopped after one step and gone on with; both outcomes and all lines."""
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("runs") / "small"
-    options = RunOptions((data,), (), folder, FEW)
+    photos = tmp_path_factory.mktemp("photos")
+    for k in range(2):
+        Image.new("RGB", (96, 64), (200, 90 * k, 30)).save(photos / f"{k}.png")
+    options = RunOptions((data,), (), folder, FEW, keep=(photos,))
     lines = []
     first = train_run(options, sam, Impatient(1), lines.append)
     before = (folder / "network.safetensors").read_bytes()
@@ -178,6 +182,7 @@ def test_its_settings_are_kept_and_must_stay(finished, sam, data):
     settings = read_settings(folder)
     names = settings["data"][0]["scenes"] + settings["validation"][0]["scenes"]
     assert sorted(names) == ["00", "01", "02", "03"]
+    assert settings["kept"] == 2
     assert settings["left_out"] == [f"{data.name}/03"]
     assert settings["data"][0]["description"]["kind"] == "walls"
     assert str(data) not in (folder / "run.json").read_text()
@@ -188,7 +193,7 @@ def test_its_settings_are_kept_and_must_stay(finished, sam, data):
         ({"most": 1}, "other data"),
     ):
         with pytest.raises(TrainingError, match=why):
-            options = {"train": FEW, **changed}
+            options = {"train": FEW, "keep": (Path(settings["keep"][0]),), **changed}
             train_run(RunOptions((data,), (), folder, **options), sam, Progress(), lambda _: None)
     longer = {**settings, "steps": 10}
     keep_settings(folder, longer)  # more steps are no other run
@@ -259,18 +264,20 @@ def test_a_log_is_followed_line_by_line(tmp_path):
 
 def test_a_card_says_what_the_run_says(finished):
     folder = finished[0]
-    path = write_card(folder, ["CC0 | mine"], Progress())
+    path = write_card(folder, ["CC0 | mine", "of a friend"], Progress())
     text = path.read_text()
     assert "| walls | views 2 | 3 | CC0 \\| mine |" in text
     assert "1 could not be used" in text
+    assert "clicks on 2 real photos" in text
+    assert "(licence: of a friend)" in text
     assert "Judged by 1 of" in text
     presence = next(x for x in read_log(folder) if x.kind == "validation").values["presence"]
     assert f"| presence | {presence:.3f} |" in text
     assert "steps 3, episodes 1, rate 0.001" in text
     drawn = importlib.util.find_spec("matplotlib") is not None
     assert (folder / "curves.png").is_file() == ("](curves.png)" in text) == drawn
-    with pytest.raises(UsageError, match="2 licences for 1"):
-        write_card(folder, ["a", "b"], Progress())
+    with pytest.raises(UsageError, match="3 licences for 2"):
+        write_card(folder, ["a", "b", "c"], Progress())
 
 
 def test_a_card_of_nothing_is_refused(tmp_path):
