@@ -12,6 +12,7 @@ import mvsam_engine
 from mvsam_engine.cli_evaluate import evaluate_app
 from mvsam_engine.cli_train import train_app
 from mvsam_engine.commands.terminal import EXIT_FAILED, Terminal
+from mvsam_engine.segment import DEFAULT_SEGMENTER, SEGMENTERS
 
 app = typer.Typer(
     name="mvsam",
@@ -170,7 +171,13 @@ def segment(
     ] = None,
     box: Annotated[list[str] | None, typer.Option(metavar="VIEW:x0,y0,x1,y1")] = None,
     mask: Annotated[list[str] | None, typer.Option(metavar="VIEW:FILE")] = None,
-    segmenter: Annotated[str, typer.Option(metavar="NAME", help="Method.")] = "lift",
+    segmenter: Annotated[
+        str, typer.Option(metavar="NAME", help=f"Method: {', '.join(SEGMENTERS)}.")
+    ] = DEFAULT_SEGMENTER,
+    encoder: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="What looks at the photos, where the method can choose."),
+    ] = None,
     reset: Annotated[
         bool, typer.Option("--reset", help="Forget the object's earlier prompts first.")
     ] = False,
@@ -187,7 +194,9 @@ def segment(
         from mvsam_engine.commands import work
 
         given = work.GivenPrompts(tuple(point or ()), tuple(box or ()), tuple(mask or ()))
-        work.segment(terminal, directory, object_name, given, work.Answering(segmenter, reset))
+        work.segment(
+            terminal, directory, object_name, given, work.Answering(segmenter, encoder, reset)
+        )
 
 
 @export_app.command("masks")

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from mvsam_engine.reconstruct.forecast import Forecast
     from mvsam_engine.segment import Segmenter
 
-DEFAULT_SEGMENTER = "lift"
-
 
 def reconstruct_photos(
     root: Path,

@@ -64,6 +64,7 @@ class Answering:
     """How to answer prompts."""
 
     segmenter: str
+    encoder: str | None
     reset: bool
 
 
@@ -153,7 +154,7 @@ def segment(
     item = _with_prompts(capture, name, given, answering.reset)
     jobs.check_prompts(capture, item)  # refuse before anything heavy is loaded
     with terminal.progress() as progress:
-        segmenter = load_segmenter(answering.segmenter)
+        segmenter = load_segmenter(answering.segmenter, encoder=answering.encoder)
         stored = jobs.segment_object(capture, item, segmenter, progress)
     seconds = progress.seconds_by_stage()
     seen = [s for s in stored.scores if s.area > 0]

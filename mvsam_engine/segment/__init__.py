@@ -14,7 +14,10 @@ from mvsam_engine.errors import SegmentationError
 if TYPE_CHECKING:
     from mvsam_engine.segment.base import Segmenter as Segmenter
 
-# Name to module and class. `lift` is the default, because it measured best.
+# What measured best (docs/segmentation.md).
+DEFAULT_SEGMENTER = "lift"
+
+# Name to module and class.
 SEGMENTERS: dict[str, tuple[str, str]] = {
     "lift": ("mvsam_engine.segment.lift", "LiftSegmenter"),
     "project": ("mvsam_engine.segment.baselines", "ProjectSegmenter"),
@@ -22,12 +25,16 @@ SEGMENTERS: dict[str, tuple[str, str]] = {
 }
 
 
-def load_segmenter(name: str = "lift", device: str = "auto") -> Segmenter:
+def load_segmenter(
+    name: str = DEFAULT_SEGMENTER, device: str = "auto", encoder: str | None = None
+) -> Segmenter:
     """Make a segmenter with its weights.
 
     Args:
         name: a key of `SEGMENTERS`.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        encoder: what looks at the photos, a key of `segment.encoders.ENCODERS`; None for the one
+            whose weights come with MV-SAM.
 
     Raises:
         SegmentationError: there is no such segmenter or device.
@@ -40,8 +47,9 @@ def load_segmenter(name: str = "lift", device: str = "auto") -> Segmenter:
             f"Known: {', '.join(SEGMENTERS)}.",
         )
     module, kind = SEGMENTERS[name]
-    segmenter: Segmenter = getattr(import_module(module), kind).load(device)
+    chosen = {} if encoder is None else {"encoder": encoder}
+    segmenter: Segmenter = getattr(import_module(module), kind).load(device, **chosen)
     return segmenter
 
 
-__all__ = ["SEGMENTERS", "load_segmenter"]
+__all__ = ["DEFAULT_SEGMENTER", "SEGMENTERS", "load_segmenter"]

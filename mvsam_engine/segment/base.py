@@ -16,7 +16,7 @@ from mvsam_engine.errors import SegmentationError
 from mvsam_engine.progress import Progress
 from mvsam_engine.segment.hints import Hints, gather_hints
 from mvsam_engine.segment.masks import drop_specks
-from mvsam_engine.segment.sam import Sam, SamAnswer, SamPrompts, load_sam
+from mvsam_engine.segment.sam import DEFAULT_ENCODER, Sam, SamAnswer, SamPrompts, load_sam
 from mvsam_engine.segment.scale import Asked, likely_choice
 from mvsam_engine.segment.scene import SceneView, load_views
 from mvsam_engine.segment.visibility import VisibilityTables
@@ -58,17 +58,18 @@ class Segmenter(ABC):
         self._scene: PreparedScene | None = None
 
     @classmethod
-    def load(cls, device: str = "auto") -> Self:
-        """Make one with the weights that come with MV-SAM.
+    def load(cls, device: str = "auto", encoder: str = DEFAULT_ENCODER) -> Self:
+        """Make one with its weights.
 
         Args:
             device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+            encoder: what looks at the photos, a key of `segment.encoders.ENCODERS`.
 
         Raises:
             SegmentationError: this machine has no such device.
             WeightsError: weights are missing or damaged.
         """
-        return cls(load_sam(device=device))
+        return cls(load_sam(encoder, device))
 
     def prepare(self, capture: Capture, progress: Progress) -> None:
         """Load a capture's views into memory; does nothing when that was done and still holds.

@@ -41,7 +41,7 @@ from mvsam_engine.segment.rounds import (
     RoundOptions,
     fused_on_points,
 )
-from mvsam_engine.segment.sam import Sam, SamAnswer, load_sam
+from mvsam_engine.segment.sam import DEFAULT_ENCODER, Sam, SamAnswer, load_sam
 from mvsam_engine.segment.scale import Asked, likely_choice
 from mvsam_engine.segment.scene import SceneView
 from mvsam_engine.segment.tokens import TokenScene, make_prompts, make_scene
@@ -67,6 +67,10 @@ class Decoder:
     def look_at(self, scene: PreparedScene) -> None:
         """Make the tokens of a scene."""
         self._tokens = make_scene(scene.views, self._network.space_code)
+
+    def forget(self) -> None:
+        """Free the memory of the scene's tokens."""
+        self._tokens = None
 
     def answers(
         self,
@@ -138,13 +142,18 @@ class MVSamSegmenter(FusingSegmenter):
         self._decoder = Decoder(network)
 
     @classmethod
-    def load(cls, device: str = "auto") -> Self:
+    def load(cls, device: str = "auto", encoder: str = DEFAULT_ENCODER) -> Self:
         """See `Segmenter.load`."""
-        sam = load_sam(device=device)
+        sam = load_sam(encoder, device)
         return cls(sam, shipped_network(sam))
 
     def _ready(self, scene: PreparedScene) -> None:
         self._decoder.look_at(scene)
+
+    def release(self) -> None:
+        """See `Segmenter.release`."""
+        super().release()
+        self._decoder.forget()
 
     def _first(
         self, scene: PreparedScene, hints: dict[int, Hints], on_view: OnView | None
@@ -215,13 +224,18 @@ class PaperSegmenter(Segmenter):
         self._decoder = Decoder(network)
 
     @classmethod
-    def load(cls, device: str = "auto") -> Self:
+    def load(cls, device: str = "auto", encoder: str = DEFAULT_ENCODER) -> Self:
         """See `Segmenter.load`."""
-        sam = load_sam(device=device)
+        sam = load_sam(encoder, device)
         return cls(sam, shipped_network(sam))
 
     def _ready(self, scene: PreparedScene) -> None:
         self._decoder.look_at(scene)
+
+    def release(self) -> None:
+        """See `Segmenter.release`."""
+        super().release()
+        self._decoder.forget()
 
     def _answer(
         self,

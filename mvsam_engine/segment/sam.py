@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+# The encoder whose weights come with MV-SAM.
+DEFAULT_ENCODER = "tiny-vit"
+
 # Rows of `SamAnswer.logits`: SAM's mask for unambiguous prompts, then three to choose from.
 SINGLE, FIRST_CHOICE = 0, 1
 
@@ -192,7 +195,7 @@ class Sam:
         return logits, decoder.iou_prediction_head(tokens[:, 0])
 
 
-def load_sam(name: str = "tiny-vit", device: str = "auto", file: Path | None = None) -> Sam:
+def load_sam(name: str = DEFAULT_ENCODER, device: str = "auto", file: Path | None = None) -> Sam:
     """Load SAM: an image encoder and the decoder that was trained with it.
 
     Args:

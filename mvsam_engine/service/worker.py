@@ -155,9 +155,9 @@ class Worker:
         )
 
     def _segmenter(self, name: str) -> Segmenter:
-        from mvsam_engine.segment import load_segmenter
+        from mvsam_engine.segment import DEFAULT_SEGMENTER, load_segmenter
 
-        name = name or jobs.DEFAULT_SEGMENTER
+        name = name or DEFAULT_SEGMENTER
         if name not in self._segmenters:
             self._segmenters = {name: load_segmenter(name)}
         return self._segmenters[name]

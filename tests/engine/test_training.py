@@ -28,6 +28,7 @@ from mvsam_engine.train.episodes import (
     imperfect,
     load_scene,
 )
+from mvsam_engine.train.examples import fused_masks
 from mvsam_engine.train.loop import CHECKPOINT, LOG, Trainer, TrainOptions
 from mvsam_engine.train.losses import dice_loss, focal_loss, losses, true_ious
 from mvsam_engine.train.make import DONE, SceneOptions, make_scene_folder
@@ -318,3 +319,34 @@ def test_padding_is_outside(scene):
         rows, columns = view.shape
         assert area[:rows, :columns].all()
         assert area.sum() == rows * columns
+
+
+def test_several_things_are_neighbours_and_each_is_clicked(scene):
+    rng = np.random.default_rng(0)
+    wholes = [name for name in scene.masks if "_part" not in name]
+    options = EpisodeOptions(single=0.0, box=0.0, second=0.0, several=1.0)
+    together = 0
+    for _, episode in zip(range(30), episodes([scene], rng, options), strict=False):
+        assert set(episode.objects) <= set(wholes)
+        together += len(episode.objects) > 1
+        (view,) = episode.hints
+        hint = episode.hints[view]
+        frame = scene.views[view].frame
+        cells = (frame.to_model(hint.points[hint.labels]) / 4).astype(int)
+        for name in episode.objects:
+            assert scene.masks[name][view][cells[:, 1], cells[:, 0]].any(), name
+    assert together > 10
+
+
+def test_masks_fused_on_exact_points_are_near_the_truth(scene):
+    name = max(scene.masks, key=lambda n: np.sort(scene.masks[n].sum(axis=(1, 2)))[-2])
+    areas = scene.masks[name].sum(axis=(1, 2))
+    source, target = np.argsort(-areas)[:2]
+    given = scene.views[source].frame.crop(scene.masks[name][source]) * 16.0 - 8.0
+    rng = np.random.default_rng(0)
+    found = fused_masks(scene.views, {int(source): given.astype(np.float32)}, rng)
+    truth = scene.views[target].frame.crop(scene.masks[name][target]) > 0
+    marked = found[int(target)] > 0
+    assert marked[truth].mean() > 0.3  # what the source sees of it
+    assert (marked & ~truth).sum() < 0.15 * truth.sum()
+    assert set(np.unique(np.sign(found[int(target)]))) >= {-1.0, 1.0}
