@@ -25,7 +25,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable result on
 Verbose = Annotated[bool, typer.Option("--verbose", help="Tracebacks for errors.")]
 
 
-@train_app.command("scenes")
+@train_app.command("scenes", short_help="Make scenes with exact truth.")
 def train_scenes(
     out: OutDir,
     *,
@@ -71,7 +71,7 @@ def train_scenes(
         train.scenes(terminal, out, seeds, recipe, workers, train.Vision(encoder, device))
 
 
-@train_app.command("teacher")
+@train_app.command("teacher", short_help="Real photos with SAM's own masks.")
 def train_teacher(
     capture: Annotated[Path, typer.Argument(metavar="CAPTURE", help="Reconstructed.")],
     out: OutDir,
@@ -112,7 +112,7 @@ def train_teacher(
         train.teacher(terminal, capture, out, options, train.Vision(encoder, device))
 
 
-@train_app.command("sa1b")
+@train_app.command("sa1b", short_help="Read SA-1B, with pointmaps.")
 def train_sa1b(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="With sa_N.jpg and sa_N.json.")],
     out: OutDir,
@@ -142,7 +142,7 @@ def train_sa1b(
         train.sa1b(terminal, folder, out, options, train.Vision(encoder, device))
 
 
-@train_app.command("run")
+@train_app.command("run", short_help="Train, or go on with it.")
 def train_run(
     data: Annotated[
         list[Path] | None,
@@ -232,7 +232,7 @@ def train_run(
         )
 
 
-@train_app.command("card")
+@train_app.command("card", short_help="Write a run's model card.")
 def train_card(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
     *,
