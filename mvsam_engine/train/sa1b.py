@@ -227,8 +227,8 @@ def read_annotations(file: Path) -> Annotations:
         TrainingError: it is not of that form, or its photo is not beside it.
         CaptureError: it is no JSON.
     """
-    if file.stat().st_size > MOST_JSON:
-        raise TrainingError("train.sa1b", f"{file.name} is too large to be of SA-1B.")
+    if not file.is_file() or file.stat().st_size > MOST_JSON:
+        raise TrainingError("train.sa1b", f"{file.name} is no file, or too large to be of SA-1B.")
     data = read_json(file)
     try:
         image: Any = data["image"]  # type: ignore[index]
@@ -239,6 +239,8 @@ def read_annotations(file: Path) -> Annotations:
         raise TrainingError(
             "train.sa1b", f"{file.name} is not of the form of SA-1B ({error!r})."
         ) from error
+    if not all(is_safe_name(one) for one in masks):
+        raise TrainingError("train.sa1b", f"{file.name} has annotations with ids that are none.")
     photo = file.parent / name
     if not is_safe_name(name) or not photo.is_file():
         raise TrainingError("train.sa1b", f"its photo {name!r} is not beside {file.name}.")

@@ -173,6 +173,12 @@ def spoiled(folder, number, how):
         stem.with_suffix(".json").write_text('{"image": ')
     elif how == "form":
         stem.with_suffix(".json").write_text('{"image": [], "annotations": 3}')
+    elif how == "long id":
+        data["annotations"][0]["id"] = 10**300
+        stem.with_suffix(".json").write_text(json.dumps(data))
+    elif how == "folder":
+        stem.with_suffix(".json").unlink()
+        stem.with_suffix(".json").mkdir()
     elif how == "no photo":
         stem.with_suffix(".jpg").unlink()
     elif how == "outside":
@@ -194,6 +200,8 @@ def spoiled(folder, number, how):
     [
         ("json", "damaged"),
         ("form", "not of the form of SA-1B"),
+        ("long id", "ids that are none"),
+        ("folder", "is no file"),
         ("no photo", "is not beside"),
         ("outside", "is not beside"),
         ("bomb", "pixels"),
