@@ -158,7 +158,7 @@ def first_answers(
         (answer,) = sam.predict([view.embedding], [prompts])
         found[i] = Asked(prompts, answer)
         if on_view is not None:
-            mask = on_cells(view, answer, likely_choice(answer, prompts))
+            mask = on_cells(view, answer, likely_choice(found[i]))
             on_view(view_mask(view, mask, 1.0, float(answer.scores.max())))
     return found
 
@@ -168,7 +168,7 @@ def first_masks(
 ) -> dict[int, NDArray[np.float32]]:
     """`first_answers`, with the likely choice of each as logits [cells]."""
     return {
-        i: on_cells(scene.views[i], asked.answer, likely_choice(asked.answer, asked.prompts))
+        i: on_cells(scene.views[i], asked.answer, likely_choice(asked))
         for i, asked in first_answers(sam, scene, hints, on_view).items()
     }
 

@@ -23,7 +23,7 @@ from mvsam_engine.segment.fusion import fuse
 from mvsam_engine.segment.hints import Hints
 from mvsam_engine.segment.rounds import RoundOptions, fused_on_points, splat_logits
 from mvsam_engine.segment.sam import SamPrompts
-from mvsam_engine.segment.scale import likely_choice
+from mvsam_engine.segment.scale import Asked, likely_choice
 from mvsam_engine.segment.scene import SceneView
 
 
@@ -58,7 +58,7 @@ class ProjectSegmenter(Segmenter):
         answers = decode_with_progress(self._sam, views, list(asked.values()), progress)
         logits = dict(first)
         for (i, prompts), view, answer in zip(asked.items(), views, answers, strict=True):
-            logits[i] = on_cells(view, answer, likely_choice(answer, prompts))
+            logits[i] = on_cells(view, answer, likely_choice(Asked(prompts, answer)))
         return _finished(scene, logits)
 
 

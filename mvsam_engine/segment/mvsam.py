@@ -164,9 +164,9 @@ class MVSamSegmenter(FusingSegmenter):
                 continue
             (answer,) = self._decoder.answers(hints, [i])
             view = scene.views[i]
-            found[i] = Asked(hint.sam_prompts(view.frame), answer)
+            found[i] = Asked(hint.sam_prompts(view.frame), answer, by_score=True)
             if on_view is not None:
-                mask = on_cells(view, answer, likely_choice(answer, found[i].prompts))
+                mask = on_cells(view, answer, likely_choice(found[i]))
                 on_view(view_mask(view, mask, answer.presence, float(answer.scores.max())))
         return found
 

@@ -1,11 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The segmenters on a scene made by numpy, with exact cameras and pointmaps.
-
-The scene: a checkered red square (the object) at z = 3 before a grey wall at z = 5, and
-a wall at z = -5 behind the cameras. `left` and `right` see the object; `away` looks the other way;
-`hidden` looks at it from behind the grey wall, where the object projects into the photo but
-cannot be seen.
-"""
+"""The segmenters that need no training, on a scene whose truth is known (`square_scene`)."""
 
 from __future__ import annotations
 
@@ -17,136 +11,46 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from square_scene import (
+    HEIGHT,
+    POSES,
+    SIZE,
+    WIDTH,
+    camera,
+    check_square,
+    click,
+    iou,
+    item,
+    make_capture,
+    prepared,
+    render,
+)
 
 from mvsam_engine.capture import (
-    Camera,
     Capture,
-    MaskSet,
-    Pointmap,
     Prompt,
-    Reconstruction,
-    SceneObject,
-    ViewMask,
 )
 from mvsam_engine.capture.conventions import grid_pixels, transform_points
 from mvsam_engine.errors import Cancelled, SegmentationError
-from mvsam_engine.photos import add_photos
 from mvsam_engine.progress import Progress
 from mvsam_engine.segment import SEGMENTERS, load_segmenter
 from mvsam_engine.segment.base import Segmenter
 from mvsam_engine.segment.fusion import Fused, agreement, fuse
 from mvsam_engine.segment.lift import LiftSegmenter
-from mvsam_engine.segment.masks import full_size_mask
 from mvsam_engine.segment.points import spread_points
 from mvsam_engine.segment.sam import SamAnswer, SamPrompts
 from mvsam_engine.segment.scale import Asked, likely_choice, settled_choice
 from mvsam_engine.segment.visibility import UNSEEN, VisibilityTables, seen_cells
 
-WIDTH, HEIGHT = 320, 240
-SIZE = 0.6  # half the side of the square
-
-
-def look(center: tuple[float, float, float], yaw: float) -> np.ndarray:
-    """Camera-from-world 4x4 of a camera turned by `yaw` degrees around y (0 looks along +z)."""
-    c, s = np.cos(np.radians(yaw)), np.sin(np.radians(yaw))
-    matrix = np.eye(4)
-    matrix[:3, :3] = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]]).T
-    matrix[:3, 3] = -matrix[:3, :3] @ np.array(center)
-    return matrix
-
-
-POSES = {
-    "left": look((-0.7, 0.1, 0.0), 8),
-    "right": look((0.8, -0.1, 0.2), -12),
-    "away": look((0.0, 0.0, 0.0), 180),
-    "hidden": look((0.0, 0.0, 9.0), 180),
-}
-
-
-def camera(view: str) -> Camera:
-    return Camera(view, "SIMPLE_PINHOLE", WIDTH, HEIGHT, (300.0, 160.0, 120.0), POSES[view])
-
-
-def render(view: str, height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Colours [h, w, 3] uint8, points [h, w, 3] and object mask [h, w], by casting rays."""
-    one = camera(view)
-    directions = one.rays(grid_pixels(height, width, WIDTH, HEIGHT))
-    world = directions @ one.camera_from_world[:3, :3]
-    best = np.full((height, width), np.inf)
-    mask = np.zeros((height, width), dtype=bool)
-    for z, limit in ((3.0, SIZE), (5.0, np.inf), (-5.0, np.inf)):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            t = (z - one.center[2]) / world[..., 2]
-        hit = one.center + t[..., None] * world
-        inside = (t > 0) & (t < best) & (np.abs(hit[..., :2]) < limit).all(axis=-1)
-        best = np.where(inside, t, best)
-        mask = np.where(inside, limit == SIZE, mask)
-    points = one.center + best[..., None] * world
-    x, y, z = np.moveaxis(points, -1, 0)
-    checker = (np.floor(x * 5) + np.floor(y * 5)) % 2
-    red = np.stack([190 + 25 * checker, 30 + 35 * checker, 30 + 0 * x], axis=-1)
-    grey = 120 + 20 * np.sin(3 * x) * np.cos(4 * y) + 10 * np.sign(z)
-    colors = np.where(mask[..., None], red, grey[..., None])
-    return colors.clip(0, 255).astype(np.uint8), points, mask
-
 
 @pytest.fixture(scope="module")
 def capture(tmp_path_factory: pytest.TempPathFactory) -> Capture:
-    folder = tmp_path_factory.mktemp("scene")
-    for view in POSES:
-        Image.fromarray(render(view, HEIGHT, WIDTH)[0]).save(folder / f"{view}.png")
-    capture = Capture.create(folder / "capture")
-    with capture.writing():
-        add_photos(capture, [folder], Progress())
-        with capture.transaction() as transaction:
-            for view in POSES:
-                colors, points, _ = render(view, 150, 200)
-                confidence = np.full((150, 200), 0.9, dtype=np.float16)
-                pointmap = Pointmap(view, points.astype(np.float32), confidence, colors)
-                capture.put_pointmap(pointmap, transaction)
-            cameras = tuple(camera(p.view) for p in capture.photos())
-            capture.put_reconstruction(Reconstruction(cameras), transaction)
-    return capture
-
-
-def prepared(name: str, capture: Capture) -> Segmenter:
-    segmenter = load_segmenter(name, "cpu")
-    segmenter.prepare(capture, Progress())
-    return segmenter
+    return make_capture(tmp_path_factory.mktemp("scene"))
 
 
 @pytest.fixture(scope="module")
 def lift(capture: Capture) -> Segmenter:
     return prepared("lift", capture)
-
-
-def item(*prompts: Prompt) -> SceneObject:
-    return SceneObject("square", "square", prompts=prompts, revision=7)
-
-
-def click(view: str = "left", include: bool = True, at: tuple[float, ...] = (0, 0, 3)) -> Prompt:
-    (pixel,), _ = camera(view).project(np.array([at], dtype=np.float64))
-    return Prompt("point", view, include, ((float(pixel[0]), float(pixel[1])),))
-
-
-def iou(mask: ViewMask) -> float:
-    truth = render(mask.view, HEIGHT, WIDTH)[2]
-    found = full_size_mask(mask.logits, WIDTH, HEIGHT)
-    return float((found & truth).sum() / (found | truth).sum())
-
-
-def check_square(answer: MaskSet) -> None:
-    """The object is found where it is seen, and nowhere else."""
-    masks = {m.view: m for m in answer.masks}
-    assert set(masks) == set(POSES)
-    for view in ("left", "right"):
-        assert iou(masks[view]) > 0.9, view
-        assert masks[view].score.presence > 0.8
-        assert masks[view].score.confidence > 0.7
-    for view in ("away", "hidden"):
-        assert not (masks[view].logits > 0).any(), view
-        assert masks[view].score.area == 0
-        assert masks[view].score.presence < 0.3
 
 
 def test_scene_is_what_it_claims() -> None:
@@ -348,17 +252,17 @@ def nested_answer(scores: tuple[float, ...], blurred: tuple[int, ...] = ()) -> S
 def test_likely_choice() -> None:
     one = SamPrompts(np.full((1, 2), 20, np.float32), np.ones(1, dtype=bool))
     near = nested_answer((0.99, 0.90, 0.95, 0.88))  # one cell is 4 positions wide
-    assert likely_choice(near, one) == 3  # the largest, with nearly the best score
+    assert likely_choice(Asked(one, near)) == 3  # the largest, with nearly the best score
     far = nested_answer((0.99, 0.90, 0.95, 0.60))
-    assert likely_choice(far, one) == 2  # the largest has too low a score
+    assert likely_choice(Asked(one, far)) == 2  # the largest has too low a score
     vague = nested_answer((0.99, 0.90, 0.95, 0.94), blurred=(3,))
-    assert likely_choice(vague, one) == 2  # the largest ends nowhere in particular
-    assert likely_choice(far, replace(one, box=np.zeros(4, np.float32))) == 0
+    assert likely_choice(Asked(one, vague)) == 2  # the largest ends nowhere in particular
+    assert likely_choice(Asked(replace(one, box=np.zeros(4, np.float32)), far)) == 0
     positions = np.array([[20, 20], [600, 600]], np.float32)
     both = SamPrompts(positions, np.ones(2, dtype=bool))
-    assert likely_choice(far, both) == 3  # only the largest holds both clicks
+    assert likely_choice(Asked(both, far)) == 3  # only the largest holds both clicks
     without = SamPrompts(positions, np.array([True, False]))
-    assert likely_choice(near, without) == 2  # the largest holds what was excluded
+    assert likely_choice(Asked(without, near)) == 2  # the largest holds what was excluded
 
 
 def test_other_views_settle_part_or_whole() -> None:
@@ -366,7 +270,7 @@ def test_other_views_settle_part_or_whole() -> None:
     asked = Asked(one, nested_answer((0.99, 0.95, 0.90, 0.95)))
     assert settled_choice(asked, {1: 0.5, 2: 0.9, 3: 0.4}.get) == 2
     assert settled_choice(asked, {1: 0.9, 2: 0.9, 3: 0.9}.get) == 3
-    assert settled_choice(asked, lambda _: None) == likely_choice(asked.answer, one)
+    assert settled_choice(asked, lambda _: None) == likely_choice(asked)
     clear = Asked(replace(one, box=np.zeros(4, np.float32)), asked.answer)
     assert settled_choice(clear, pytest.fail) == 0  # nothing to settle, nobody is asked
 
