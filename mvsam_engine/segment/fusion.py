@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvsam_engine.segment.frame import CELL, ModelFrame
+from mvsam_engine.segment.kernels import add_opinion
 from mvsam_engine.segment.points import spread_points
 from mvsam_engine.segment.sam import SamPrompts
 from mvsam_engine.segment.scene import SceneView
-from mvsam_engine.segment.visibility import UNSEEN, VisibilityTables
+from mvsam_engine.segment.visibility import VisibilityTables
 
 # Weights above are object, below are background, in between is undecided.
 OBJECT, BACKGROUND = 0.6, 0.3
@@ -103,11 +104,8 @@ def fuse(
     for j, table in tables.partners(i).items():
         if j not in masks or trust[j] <= 0:
             continue
-        seen = np.flatnonzero(table != UNSEEN)
-        cells = table[seen]
-        say = trust[j] * own[seen] * views[j].confidence[cells]
-        total[seen] += say * masks[j][cells]
-        evidence[seen] += say
+        mask = np.ascontiguousarray(masks[j], np.float32)
+        add_opinion(table, own, views[j].confidence, mask, trust[j], total, evidence)
     weight = np.where(evidence > LEAST_EVIDENCE, total / np.maximum(evidence, 1e-6), 0.5)
     return Fused(weight.astype(np.float32), evidence)
 

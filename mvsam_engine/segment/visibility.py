@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mvsam_engine.capture.conventions import pixels_to_grid
 from mvsam_engine.progress import Progress
+from mvsam_engine.segment.kernels import UNSEEN
 from mvsam_engine.segment.scene import SceneView
 
 # Two depths of the same place count as the same surface within this share of the depth.
@@ -20,9 +21,6 @@ DEPTH_TOLERANCE = 0.03
 
 # Points below this confidence say nothing about other views.
 LEAST_CONFIDENCE = 0.05
-
-# In a table: not seen there. Costs square photos the use of their last corner cell.
-UNSEEN = np.uint16(65535)
 
 # Views that a view exchanges weights with: enough for any object, and memory stays bounded.
 MOST_PARTNERS = 32

@@ -3,7 +3,7 @@
 
 from numba import prange
 
-from mvsam_engine.reconstruct.classical.kernels.jit import kernel
+from mvsam_engine.jit import kernel
 
 _MAP = "float32[:,::1]"
 _VOTES = "uint8[:,::1]"

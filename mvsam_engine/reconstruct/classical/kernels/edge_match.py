@@ -10,7 +10,7 @@ away from the edge shows one surface alone. Planes are not changed, only exchang
 import numpy as np
 from numba import prange
 
-from mvsam_engine.reconstruct.classical.kernels.jit import kernel
+from mvsam_engine.jit import kernel
 from mvsam_engine.reconstruct.classical.kernels.plane_match import WORST_COST
 
 # The patch: all pixels of 7 x 7; samples of no weight make up four vectors of 16.

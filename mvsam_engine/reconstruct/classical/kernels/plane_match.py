@@ -31,7 +31,7 @@ The loops over samples have no branches, so that the compiler turns them into ve
 import numpy as np
 from numba import prange
 
-from mvsam_engine.reconstruct.classical.kernels.jit import kernel
+from mvsam_engine.jit import kernel
 
 # The patch: every second pixel of 9 x 9; samples of no weight make up two vectors of 16.
 REACH = 4

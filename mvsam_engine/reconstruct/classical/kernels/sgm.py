@@ -4,7 +4,7 @@
 import numpy as np
 from numba import prange
 
-from mvsam_engine.reconstruct.classical.kernels.jit import kernel
+from mvsam_engine.jit import kernel
 
 # How strongly an edge in the photo (grey values 0..1) lowers the price of a depth jump.
 EDGE_GAIN = np.float32(30.0)

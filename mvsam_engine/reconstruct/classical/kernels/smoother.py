@@ -4,7 +4,7 @@
 import numpy as np
 from numba import prange
 
-from mvsam_engine.reconstruct.classical.kernels.jit import kernel
+from mvsam_engine.jit import kernel
 
 
 @kernel("void(float32[:,:,::1], float32[:,::1], float32)")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the inner loops are compiled."""
+"""How inner loops are compiled; only modules called kernels use it."""
 
 from __future__ import annotations
 
