@@ -27,7 +27,7 @@ def add_opinion(
 ) -> None:
     """Add what another view says of this view's cells, in place.
 
-    The plain form of it is in tests/engine/test_lift.py.
+    The plain form of it is in tests/engine/test_joining.py.
 
     Args:
         table: [cells] the other view's cell that shows the same surface, or `UNSEEN`.

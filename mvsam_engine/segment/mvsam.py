@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -126,19 +126,17 @@ def _says(flag: str) -> bool:
         return False
 
 
-class MVSamSegmenter(FusingSegmenter):
-    """See the module.
+class NetworkSegmenter(Segmenter):
+    """A segmenter that asks a trained network.
 
     Args:
         sam: its encoder looks at the photos.
         network: trained on that encoder's features.
-        options: numbers of the rounds.
+        rest: of the other base class.
     """
 
-    name = "mvsam"
-
-    def __init__(self, sam: Sam, network: MVSam, options: RoundOptions = MVSAM_ROUNDS) -> None:
-        super().__init__(sam, options)
+    def __init__(self, sam: Sam, network: MVSam, **rest: Any) -> None:
+        super().__init__(sam, **rest)
         self._decoder = Decoder(network)
 
     @classmethod
@@ -154,6 +152,21 @@ class MVSamSegmenter(FusingSegmenter):
         """See `Segmenter.release`."""
         super().release()
         self._decoder.forget()
+
+
+class MVSamSegmenter(NetworkSegmenter, FusingSegmenter):
+    """See the module.
+
+    Args:
+        sam: its encoder looks at the photos.
+        network: trained on that encoder's features.
+        options: numbers of the rounds.
+    """
+
+    name = "mvsam"
+
+    def __init__(self, sam: Sam, network: MVSam, options: RoundOptions = MVSAM_ROUNDS) -> None:
+        super().__init__(sam, network, options=options)
 
     def _first(
         self, scene: PreparedScene, hints: dict[int, Hints], on_view: OnView | None
@@ -209,33 +222,10 @@ def derived_hints(view: SceneView, hint: Hints, fused: Fused) -> Hints:
     return Hints(points, labels, hint.box, hint.mask)
 
 
-class PaperSegmenter(Segmenter):
-    """MV-SAM as published: each view decoded once against the prompts, its best-scored mask.
-
-    Args:
-        sam: its encoder looks at the photos.
-        network: trained on that encoder's features.
-    """
+class PaperSegmenter(NetworkSegmenter):
+    """MV-SAM as published: each view decoded once against the prompts, its best-scored mask."""
 
     name = "mvsam-paper"
-
-    def __init__(self, sam: Sam, network: MVSam) -> None:
-        super().__init__(sam)
-        self._decoder = Decoder(network)
-
-    @classmethod
-    def load(cls, device: str = "auto", encoder: str = DEFAULT_ENCODER) -> Self:
-        """See `Segmenter.load`."""
-        sam = load_sam(encoder, device)
-        return cls(sam, shipped_network(sam))
-
-    def _ready(self, scene: PreparedScene) -> None:
-        self._decoder.look_at(scene)
-
-    def release(self) -> None:
-        """See `Segmenter.release`."""
-        super().release()
-        self._decoder.forget()
 
     def _answer(
         self,

@@ -256,4 +256,9 @@ def fused_on_points(view: SceneView, fused: Fused) -> NDArray[np.float16]:
     weight = np.where(fused.known, fused.weight, 0.0).astype(np.float32).reshape(view.shape)
     height, width = view.pointmap_size
     fine = cv2.resize(weight, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.where(view.unknown, np.nan, fine).astype(np.float16)
+    import torch
+
+    # numpy rounds to float16 one number after the other, at a tenth of the speed.
+    halves = torch.from_numpy(np.where(view.unknown, np.float32(np.nan), fine)).half()
+    found: NDArray[np.float16] = halves.numpy()
+    return found
