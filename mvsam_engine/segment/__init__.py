@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from mvsam_engine.segment.base import Segmenter as Segmenter
 
 # What measured best (docs/segmentation.md).
-DEFAULT_SEGMENTER = "lift"
+DEFAULT_SEGMENTER = "mvsam"
 
 # Name to module and class.
 SEGMENTERS: dict[str, tuple[str, str]] = {
+    "mvsam": ("mvsam_engine.segment.mvsam", "MVSamSegmenter"),
+    "mvsam-paper": ("mvsam_engine.segment.mvsam", "PaperSegmenter"),
     "lift": ("mvsam_engine.segment.lift", "LiftSegmenter"),
     "project": ("mvsam_engine.segment.baselines", "ProjectSegmenter"),
     "splat": ("mvsam_engine.segment.baselines", "SplatSegmenter"),

@@ -112,18 +112,12 @@ class Decoder:
 
 
 def has_fast_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16 faster than float32."""
-    from torch.backends import cpu
-
-    return "AVX512" in cpu.get_cpu_capability() and _says("avx512_bf16")
-
-
-def _says(flag: str) -> bool:
-    """Whether the processor lists a flag; only Linux tells."""
+    """Whether this processor is known to multiply bfloat16 faster than float32; Linux tells."""
     try:
-        return flag in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="ignore")
+        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="ignore")
     except OSError:
         return False
+    return "avx512_bf16" in flags
 
 
 class NetworkSegmenter(Segmenter):
@@ -196,7 +190,11 @@ class MVSamSegmenter(NetworkSegmenter, FusingSegmenter):
         fused: Sequence[Fused],
         which: Sequence[int],
     ) -> list[SamAnswer]:
-        dense = {i: fused_logits(fused[i]).reshape(scene.views[i].shape) for i in which}
+        dense = {
+            i: fused_logits(fused[i]).reshape(scene.views[i].shape)
+            for i in which
+            if fused[i].object.any()
+        }
         told = {
             i: derived_hints(scene.views[i], hint, fused[i]) if hint.says_where else hint
             for i, hint in hints.items()

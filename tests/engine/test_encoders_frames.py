@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-from test_lift import capture, check_square, click, item
+from square_scene import check_square, click, item, make_capture
 
 from mvsam_engine.capture import Capture
 from mvsam_engine.progress import Progress
@@ -21,7 +21,10 @@ from mvsam_engine.segment.lift import LiftSegmenter
 from mvsam_engine.segment.masks import full_size_mask
 from mvsam_engine.segment.sam import FIRST_CHOICE, Sam, SamPrompts, load_sam
 
-__all__ = ["capture"]  # the fixture
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory: pytest.TempPathFactory) -> Capture:
+    return make_capture(tmp_path_factory.mktemp("scene"))
 
 
 class Squeezing(ImageEncoder):

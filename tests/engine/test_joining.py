@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The segmenters that need no training, on a scene whose truth is known (`square_scene`)."""
+"""All segmenters, on a scene whose truth is known (`square_scene`)."""
 
 from __future__ import annotations
 
@@ -53,6 +53,12 @@ def lift(capture: Capture) -> Segmenter:
     return prepared("lift", capture)
 
 
+@pytest.fixture(scope="module", params=["lift", "mvsam"])
+def joining(request: pytest.FixtureRequest, capture: Capture) -> Segmenter:
+    """The segmenters that join the views."""
+    return prepared(request.param, capture)
+
+
 def test_scene_is_what_it_claims() -> None:
     shown = {view: render(view, HEIGHT, WIDTH)[2].mean() for view in POSES}
     assert shown["left"] > 0.1
@@ -66,42 +72,42 @@ def test_scene_is_what_it_claims() -> None:
 # --- the answer -------------------------------------------------------------------------------
 
 
-def test_clicks_in_one_view_reach_the_other_and_only_that(lift: Segmenter) -> None:
+def test_clicks_in_one_view_reach_the_other_and_only_that(joining: Segmenter) -> None:
     clicks = [click(at=(x, y, 3)) for x, y in ((0, 0), (-0.4, 0.4), (0.4, -0.4), (0.4, 0.4))]
     outside = click(include=False, at=(-0.9, 0.0, 5.0))
-    answer = lift.predict(item(*clicks, outside), Progress())
+    answer = joining.predict(item(*clicks, outside), Progress())
     check_square(answer)
-    assert (answer.object_id, answer.revision, answer.segmenter) == ("square", 7, "lift")
+    assert (answer.object_id, answer.revision, answer.segmenter) == ("square", 7, joining.name)
 
 
-def test_box(lift: Segmenter) -> None:
+def test_box(joining: Segmenter) -> None:
     corners, _ = camera("left").project(np.array([[-SIZE, -SIZE, 3.0], [SIZE, SIZE, 3.0]]))
     low, high = corners.min(axis=0) - 2, corners.max(axis=0) + 2
     box = Prompt("box", "left", xy=((float(low[0]), float(low[1])), tuple(map(float, high))))
-    check_square(lift.predict(item(box), Progress()))
+    check_square(joining.predict(item(box), Progress()))
 
 
-def test_painted_mask(lift: Segmenter, capture: Capture) -> None:
+def test_painted_mask(joining: Segmenter, capture: Capture) -> None:
     path = capture.root / "objects/square/prompts/right.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(render("right", HEIGHT, WIDTH)[2].astype(np.uint8) * 255).save(path)
     prompt = Prompt("mask", "right", mask="objects/square/prompts/right.png")
-    check_square(lift.predict(item(prompt), Progress()))
+    check_square(joining.predict(item(prompt), Progress()))
 
 
-def test_prompts_in_several_views_and_a_stroke(lift: Segmenter) -> None:
+def test_prompts_in_several_views_and_a_stroke(joining: Segmenter) -> None:
     line = np.stack([np.linspace(-0.5, 0.5, 20), np.zeros(20), np.full(20, 3.0)], axis=-1)
     pixels, _ = camera("right").project(line)
     stroke = Prompt("stroke", "right", xy=tuple((float(x), float(y)) for x, y in pixels), radius=3)
     prompts = (stroke, click("left", at=(0.3, 0.3, 3)), click("left", at=(-0.3, -0.3, 3)))
     seen: list[str] = []
-    answer = lift.predict(item(*prompts), Progress(), lambda m: seen.append(m.view))
+    answer = joining.predict(item(*prompts), Progress(), lambda m: seen.append(m.view))
     check_square(answer)
     assert sorted(seen) == ["left", "right"]
 
 
-def test_fused_weights_are_high_on_the_object_and_low_beside_it(lift: Segmenter) -> None:
-    answer = lift.predict(item(*[click(at=(x, x, 3)) for x in (-0.4, 0, 0.4)]), Progress())
+def test_fused_weights_are_high_on_the_object_and_low_beside_it(joining: Segmenter) -> None:
+    answer = joining.predict(item(*[click(at=(x, x, 3)) for x in (-0.4, 0, 0.4)]), Progress())
     for mask in answer.masks:
         assert mask.fused is not None
         assert mask.fused.shape == (150, 200)
@@ -112,7 +118,7 @@ def test_fused_weights_are_high_on_the_object_and_low_beside_it(lift: Segmenter)
             assert mask.fused[truth].mean() > 0.85
 
 
-def test_first_mask_comes_before_the_others(lift: Segmenter) -> None:
+def test_first_mask_comes_before_the_others(joining: Segmenter) -> None:
     events: list[str] = []
 
     class Recording(Progress):
@@ -120,27 +126,29 @@ def test_first_mask_comes_before_the_others(lift: Segmenter) -> None:
             events.append(f"{self.done}/{self.total}")
 
     progress = Recording()
-    lift.predict(item(click()), progress, lambda m: events.append(f"view {m.view}"))
+    joining.predict(item(click()), progress, lambda m: events.append(f"view {m.view}"))
     assert events[1] == "view left"  # right after the stage began
     assert progress.done == progress.total
     done = [int(e.split("/")[0]) for e in events if "/" in e]
     assert done == sorted(done)
 
 
-def test_cancelling_stops_the_work(lift: Segmenter) -> None:
+def test_cancelling_stops_the_work(joining: Segmenter) -> None:
     progress = Progress()
     with pytest.raises(Cancelled):
-        lift.predict(item(click()), progress, lambda _: progress.cancel())
-    lift.predict(item(click()), Progress())
+        joining.predict(item(click()), progress, lambda _: progress.cancel())
+    joining.predict(item(click()), Progress())
 
 
-def test_same_question_same_answer(lift: Segmenter) -> None:
-    first, second = (lift.predict(item(click()), Progress()) for _ in range(2))
+def test_same_question_same_answer(joining: Segmenter) -> None:
+    first, second = (joining.predict(item(click()), Progress()) for _ in range(2))
     for a, b in zip(first.masks, second.masks, strict=True):
         np.testing.assert_allclose(a.logits, b.logits, atol=0.05)
 
 
-@pytest.mark.parametrize("name", [n for n in SEGMENTERS if n != "lift"])
+@pytest.mark.parametrize(
+    "name", [n for n in SEGMENTERS if n not in {"lift", "mvsam", "mvsam-paper"}]
+)
 def test_baselines_find_it_in_both_views(name: str, capture: Capture) -> None:
     segmenter = prepared(name, capture)
     clicks = [click(at=(x, y, 3)) for x, y in ((0, 0), (-0.4, 0.4), (0.4, -0.4), (0.4, 0.4))]
@@ -163,7 +171,7 @@ def test_refusals(lift: Segmenter, capture: Capture) -> None:
         lift.predict(item(Prompt("mask", "left", mask="objects/no/mask.png")), Progress())
     with pytest.raises(SegmentationError, match="prepare"):
         load_segmenter("lift", "cpu").predict(item(click()), Progress())
-    with pytest.raises(SegmentationError, match="lift, project, splat"):
+    with pytest.raises(SegmentationError, match="mvsam, mvsam-paper, lift, project, splat"):
         load_segmenter("guess")
 
 
