@@ -232,6 +232,26 @@ def train_run(
         )
 
 
+@train_app.command("blend", short_help="Part of the way from SAM to a network.")
+def train_blend(
+    network: Annotated[Path, typer.Argument(metavar="FILE", help="Network that was trained.")],
+    *,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Network to write.")],
+    share: Annotated[
+        float, typer.Option(min=0, max=1, help="Of what was learnt; the rest is SAM's.")
+    ] = 0.5,
+    encoder: EncoderName = "tiny-vit",
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Part of the way from SAM to a trained network: keeps what training on few scenes forgot."""
+    terminal = Terminal(as_json, verbose)
+    with terminal.guarded():
+        from mvsam_engine.commands import train
+
+        train.blended(terminal, network, out, share, train.Vision(encoder, "cpu"))
+
+
 @train_app.command("card", short_help="Write a run's model card.")
 def train_card(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],

@@ -16,7 +16,10 @@ from rich.table import Table
 from mvsam_engine.commands.terminal import Terminal
 from mvsam_engine.errors import Cancelled
 from mvsam_engine.progress import Progress
+from mvsam_engine.segment.network import MVSam
+from mvsam_engine.segment.network_file import read_network, write_network
 from mvsam_engine.segment.sam import Sam, load_sam
+from mvsam_engine.train.blend import blend
 from mvsam_engine.train.card import write_card
 from mvsam_engine.train.recipe import Recipe, make_scenes
 from mvsam_engine.train.record import Line
@@ -152,3 +155,13 @@ def _table(lines: list[Line]) -> Table:
     for name in sorted({name for line in lines for name in line.values}):
         table.add_row(name, *(f"{line.values.get(name, float('nan')):.3f}" for line in lines))
     return table
+
+
+def blended(terminal: Terminal, network: Path, out: Path, share: float, vision: Vision) -> None:
+    """Write the mean of a trained network and the SAM that it started from."""
+    sam = vision.load()
+    trained = read_network(network, sam)
+    blend(trained, MVSam.from_sam(sam, trained.config), share)
+    write_network(trained, out, sam.encoder.name, {"share": str(share), "trained": network.name})
+    terminal.print(f"Wrote {out}: {share:.0%} of {network.name}, the rest SAM.")
+    terminal.result({"network": str(out), "share": share})

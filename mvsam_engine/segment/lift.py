@@ -39,11 +39,7 @@ class LiftSegmenter(FusingSegmenter):
     def _witnesses(
         self, scene: PreparedScene, hints: dict[int, Hints], fused: dict[int, Fused]
     ) -> dict[int, SamAnswer]:
-        questions = {j: prompts_from_fused(f, scene.views[j].frame) for j, f in fused.items()}
-        put = {j: prompts for j, prompts in questions.items() if prompts is not None}
-        embeddings = [scene.views[j].embedding for j in put]
-        answers = self._sam.predict(embeddings, list(put.values())) if put else []
-        return dict(zip(put, answers, strict=True))
+        return sam_witnesses(self._sam, scene, fused)
 
     def _ask(
         self,
@@ -64,3 +60,12 @@ class LiftSegmenter(FusingSegmenter):
             # A view without prompts is asked only where weights are.
             return derived or (hint or NO_HINTS).sam_prompts(view.frame)
         return joined_prompts(hint.sam_prompts(view.frame), derived)
+
+
+def sam_witnesses(sam: Sam, scene: PreparedScene, fused: dict[int, Fused]) -> dict[int, SamAnswer]:
+    """What SAM says of views where a candidate lies as in `fused`, by index of the view."""
+    questions = {j: prompts_from_fused(f, scene.views[j].frame) for j, f in fused.items()}
+    put = {j: prompts for j, prompts in questions.items() if prompts is not None}
+    embeddings = [scene.views[j].embedding for j in put]
+    answers = sam.predict(embeddings, list(put.values())) if put else []
+    return dict(zip(put, answers, strict=True))

@@ -26,12 +26,14 @@ from mvsam_engine.segment.base import (
     OnView,
     PreparedScene,
     Segmenter,
+    first_answers,
     on_cells,
     probability,
     view_mask,
 )
 from mvsam_engine.segment.fusion import OBJECT, Fused, fuse, fused_logits
 from mvsam_engine.segment.hints import Hints
+from mvsam_engine.segment.lift import sam_witnesses
 from mvsam_engine.segment.network import MVSam
 from mvsam_engine.segment.network_file import read_network, shipped_network
 from mvsam_engine.segment.points import spread_points
@@ -42,7 +44,7 @@ from mvsam_engine.segment.rounds import (
     fused_on_points,
 )
 from mvsam_engine.segment.sam import DEFAULT_ENCODER, Sam, SamAnswer, load_sam
-from mvsam_engine.segment.scale import Asked, likely_choice
+from mvsam_engine.segment.scale import Asked, is_clear, likely_choice
 from mvsam_engine.segment.scene import SceneView
 from mvsam_engine.segment.tokens import TokenScene, make_prompts, make_scene
 
@@ -165,23 +167,28 @@ class MVSamSegmenter(NetworkSegmenter, FusingSegmenter):
     def _first(
         self, scene: PreparedScene, hints: dict[int, Hints], on_view: OnView | None
     ) -> dict[int, Asked]:
-        found: dict[int, Asked] = {}
-        for i, hint in hints.items():
-            if not hint.says_where:
-                continue
+        """Clear prompts are the network's; part or whole is asked of SAM.
+
+        SAM learnt what people mean by a click from eleven million photos, the network from a
+        hundred made-up scenes (one click on the kitchen's bulldozer, three seeds: 0.89 to 0.60).
+        """
+        frames = [view.frame for view in scene.views]
+        prompts = {i: h.sam_prompts(frames[i]) for i, h in hints.items() if h.says_where}
+        unclear = {i: hints[i] for i, one in prompts.items() if not is_clear(one)}
+        found = first_answers(self._sam, scene, unclear, on_view)
+        for i in prompts.keys() - unclear.keys():
             (answer,) = self._decoder.answers(hints, [i])
-            view = scene.views[i]
-            found[i] = Asked(hint.sam_prompts(view.frame), answer, by_score=True)
+            found[i] = Asked(prompts[i], answer, by_score=True)
             if on_view is not None:
-                mask = on_cells(view, answer, likely_choice(found[i]))
-                on_view(view_mask(view, mask, answer.presence, float(answer.scores.max())))
+                mask = on_cells(scene.views[i], answer, likely_choice(found[i]))
+                score = float(answer.scores.max())
+                on_view(view_mask(scene.views[i], mask, answer.presence, score))
         return found
 
     def _witnesses(
         self, scene: PreparedScene, hints: dict[int, Hints], fused: dict[int, Fused]
     ) -> dict[int, SamAnswer]:
-        seeing = [j for j, one in fused.items() if one.object.any()]
-        return dict(zip(seeing, self._decoder.answers(hints, seeing), strict=True))
+        return sam_witnesses(self._sam, scene, fused)
 
     def _ask(
         self,

@@ -59,15 +59,20 @@ class Asked:
         """Rows of the answer that the prompts leave open; a single one when nothing is open."""
         fits = point_fit(self.answer.logits, self.prompts)
         fitting = fits >= fits.max()
-        clear = (
-            self.prompts.box is not None
-            or self.prompts.mask is not None
-            or len(self.prompts.points) >= UNAMBIGUOUS_POINTS
-        )
+        clear = is_clear(self.prompts)
         if clear and self.by_score:
             return [max(np.flatnonzero(fitting).tolist(), key=lambda k: self.answer.scores[k])]
         choices = [k for k in range(FIRST_CHOICE, len(fits)) if fitting[k]]
         return [SINGLE] if fitting[SINGLE] and (clear or not choices) else choices
+
+
+def is_clear(prompts: SamPrompts) -> bool:
+    """Whether prompts say what is meant: a box, a mask, or several points."""
+    return (
+        prompts.box is not None
+        or prompts.mask is not None
+        or len(prompts.points) >= UNAMBIGUOUS_POINTS
+    )
 
 
 def likely_choice(asked: Asked) -> int:

@@ -53,10 +53,10 @@ CATALOGUE: tuple[WeightsEntry, ...] = (
     ),
     WeightsEntry(
         name="mvsam",
-        purpose="masks in all views from clicks in some: the MV-SAM network, on mobile_sam's features",
-        size=8_412_770,
+        purpose="masks in all views: the MV-SAM network, on mobile_sam's features",
+        size=8_412_786,
         license="Apache-2.0",
-        sha256="f9902329468dc925a1216f0b529b48c321b73fcaffc697098ad3c97227cfb848",
+        sha256="abb9a64ea0a4714db25a478d0af64ca5a54cac5a84f5957c310988c357cefd4c",
         path=SHIPPED / "mvsam.safetensors",
         origin="trained by this project from mobile_sam's decoder (`mvsam train`); shipped",
     ),
