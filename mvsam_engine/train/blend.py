@@ -11,8 +11,14 @@ from __future__ import annotations
 from mvsam_engine.segment.network import MVSam
 
 
+# Starts at random, so its beginning is worth nothing.
+LEARNT_ONLY = "presence_head."
+
+
 def blend(trained: MVSam, start: MVSam, share: float) -> MVSam:
     """Weights ``(1 - share) * start + share * trained``, put into `trained`.
+
+    The presence head stays as it was learnt.
 
     Args:
         trained: changed in place.
@@ -28,6 +34,9 @@ def blend(trained: MVSam, start: MVSam, share: float) -> MVSam:
         raise ValueError(f"a share of {share} is not between 0 and 1")
     before, after = start.state_dict(), trained.state_dict()
     trained.load_state_dict(
-        {name: before[name].lerp(value, share) for name, value in after.items()}
+        {
+            name: value if name.startswith(LEARNT_ONLY) else before[name].lerp(value, share)
+            for name, value in after.items()
+        }
     )
     return trained

@@ -56,7 +56,7 @@ CATALOGUE: tuple[WeightsEntry, ...] = (
         purpose="masks in all views: the MV-SAM network, on mobile_sam's features",
         size=8_412_786,
         license="Apache-2.0",
-        sha256="abb9a64ea0a4714db25a478d0af64ca5a54cac5a84f5957c310988c357cefd4c",
+        sha256="3de4d48572222d93ae09905a16a6b2524ba77c1e462b6a914c6f3332dbc6eaf3",
         path=SHIPPED / "mvsam.safetensors",
         origin="trained by this project from mobile_sam's decoder (`mvsam train`); shipped",
     ),

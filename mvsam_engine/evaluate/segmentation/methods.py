@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mvsam_engine.errors import UsageError
 from mvsam_engine.segment import SEGMENTERS, load_segmenter
+from mvsam_engine.weights import find_weights
 
 if TYPE_CHECKING:
     from mvsam_engine.segment import Segmenter
@@ -18,6 +19,9 @@ _NETWORK = ".safetensors"
 
 # Ways to use a network: in rounds of asking and fusing, and once, as published.
 KINDS = ("mvsam", "mvsam-paper")
+
+# Names that use the network that comes with MV-SAM, and its name among the weights.
+ON_SHIPPED, SHIPPED = frozenset({"mvsam", "mvsam-paper"}), "mvsam"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +52,9 @@ class Method:
         return segmenter_of(self.file, device, self.kind or "mvsam")
 
     def identity(self) -> str:
-        """What tells its network from others: the file's hash and its use, "" for a name."""
+        """What tells its network from others: hash and use of a file, or hash of the shipped one."""
         if self.file is None:
-            return ""
+            return find_weights(SHIPPED).sha256[:16] if self.label in ON_SHIPPED else ""
         digest = hashlib.sha256(self.file.read_bytes()).hexdigest()[:16]
         return f"{digest}:{self.kind}" if self.kind else digest
 
