@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from mvsam_engine.segment.network import MVSam
 
-
 # Starts at random, so its beginning is worth nothing.
 LEARNT_ONLY = "presence_head."
 

@@ -52,7 +52,7 @@ class Method:
         return segmenter_of(self.file, device, self.kind or "mvsam")
 
     def identity(self) -> str:
-        """What tells its network from others: hash and use of a file, or hash of the shipped one."""
+        """What tells its network from others: a hash, and the use of a file."""
         if self.file is None:
             return find_weights(SHIPPED).sha256[:16] if self.label in ON_SHIPPED else ""
         digest = hashlib.sha256(self.file.read_bytes()).hexdigest()[:16]
