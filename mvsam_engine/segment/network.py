@@ -37,6 +37,8 @@ from mvsam_engine.segment.two_way import mask_logits, two_way
 # Kinds of prompt tokens; the first five are SAM's own embeddings, in its order.
 NOT_A_POINT, EXCLUDE, INCLUDE, BOX_START, BOX_END = -1, 0, 1, 2, 3
 
+PRESENCE_SEED = 20260117
+
 # Standardised coordinates are cut off here: what is farther (sky, a street behind the table) is
 # "far away", whatever its number.
 FARTHEST = 3.0
@@ -263,7 +265,11 @@ class MVSam(nn.Module):
         # A prompt that this view does not see.
         self.elsewhere = nn.Embedding(1, width)
         nn.init.zeros_(self.elsewhere.weight)
-        self.presence_head = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(PRESENCE_SEED)  # the only part that starts at random
+            self.presence_head = nn.Sequential(
+                nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1)
+            )
         # Objects are seen, until training says otherwise.
         nn.init.zeros_(self.presence_head[2].weight)
         nn.init.constant_(self.presence_head[2].bias, 4.0)

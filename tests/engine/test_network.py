@@ -232,3 +232,12 @@ def test_config_travels_and_refuses_the_unknown():
         Config.from_dict({"colour": 1})
     with pytest.raises(ValueError, match="channels"):
         Config(frequencies=64)
+
+
+def test_networks_start_alike_whatever_was_drawn_before(sam):
+    torch.manual_seed(1)
+    first = MVSam.from_sam(sam)
+    torch.manual_seed(2)
+    second = MVSam.from_sam(sam)
+    for (name, one), other in zip(first.named_parameters(), second.parameters(), strict=True):
+        assert torch.equal(one, other), name
