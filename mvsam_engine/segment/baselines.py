@@ -59,7 +59,7 @@ class ProjectSegmenter(Segmenter):
         logits = dict(first)
         for (i, prompts), view, answer in zip(asked.items(), views, answers, strict=True):
             logits[i] = on_cells(view, answer, likely_choice(Asked(prompts, answer)))
-        return _finished(scene, logits)
+        return finished(scene, logits)
 
 
 def _lifted(view: SceneView, hint: Hints) -> tuple[np.ndarray, np.ndarray]:
@@ -75,7 +75,8 @@ def _lifted(view: SceneView, hint: Hints) -> tuple[np.ndarray, np.ndarray]:
     return points[known], labels[known]
 
 
-def _finished(scene: PreparedScene, logits: dict[int, np.ndarray]) -> list[ViewMask]:
+def finished(scene: PreparedScene, logits: dict[int, np.ndarray]) -> list[ViewMask]:
+    """Masks of all views from logits [cells] of some; the others do not show the object."""
     masks = {i: probability(one) for i, one in logits.items()}
     trust = dict.fromkeys(masks, 1.0)
     answers: list[ViewMask] = []

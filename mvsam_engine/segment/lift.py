@@ -12,24 +12,16 @@ from collections.abc import Sequence
 from mvsam_engine.segment.base import OnView, PreparedScene, first_answers
 from mvsam_engine.segment.fusion import Fused, joined_prompts, prompts_from_fused
 from mvsam_engine.segment.hints import NO_HINTS, Hints
-from mvsam_engine.segment.rounds import FusingSegmenter, RoundOptions
+from mvsam_engine.segment.rounds import FusingSegmenter
 from mvsam_engine.segment.sam import Sam, SamAnswer, SamPrompts
 from mvsam_engine.segment.scale import Asked
 from mvsam_engine.segment.scene import SceneView
 
 
 class LiftSegmenter(FusingSegmenter):
-    """See the module.
-
-    Args:
-        sam: encoder and decoder.
-        options: numbers of the rounds.
-    """
+    """See the module."""
 
     name = "lift"
-
-    def __init__(self, sam: Sam, options: RoundOptions | None = None) -> None:
-        super().__init__(sam, options or RoundOptions())
 
     def _first(
         self, scene: PreparedScene, hints: dict[int, Hints], on_view: OnView | None

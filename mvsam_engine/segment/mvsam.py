@@ -28,30 +28,23 @@ from mvsam_engine.segment.base import (
     Segmenter,
     first_answers,
     on_cells,
-    probability,
     view_mask,
 )
-from mvsam_engine.segment.fusion import OBJECT, Fused, fuse, fused_logits
+from mvsam_engine.segment.baselines import finished
+from mvsam_engine.segment.fusion import Fused, fused_logits
 from mvsam_engine.segment.hints import Hints
 from mvsam_engine.segment.lift import sam_witnesses
 from mvsam_engine.segment.network import MVSam
 from mvsam_engine.segment.network_file import read_network, shipped_network
 from mvsam_engine.segment.points import spread_points
-from mvsam_engine.segment.rounds import (
-    DECODED_AT_ONCE,
-    FusingSegmenter,
-    RoundOptions,
-    fused_on_points,
-)
-from mvsam_engine.segment.sam import DEFAULT_ENCODER, Sam, SamAnswer, load_sam
+from mvsam_engine.segment.rounds import FusingSegmenter
+from mvsam_engine.segment.sam import BATCH, DEFAULT_ENCODER, Sam, SamAnswer, load_sam
 from mvsam_engine.segment.scale import Asked, is_clear, likely_choice
 from mvsam_engine.segment.scene import SceneView
 from mvsam_engine.segment.tokens import TokenScene, make_prompts, make_scene
 
 # From the mask settled in a prompted view, so many points tell the other views what is meant.
 DERIVED_INCLUDED = 8
-
-MVSAM_ROUNDS = RoundOptions()
 
 
 class Decoder:
@@ -97,8 +90,8 @@ class Decoder:
             )
         found: list[SamAnswer] = []
         with torch.inference_mode():
-            for start in range(0, len(which), DECODED_AT_ONCE):
-                rows = list(which[start : start + DECODED_AT_ONCE])
+            for start in range(0, len(which), BATCH):
+                rows = list(which[start : start + BATCH])
                 prompts = make_prompts(scene, hints, rows, dense)
                 image = scene.tokens.rows(rows)
                 with torch.autocast(image.features.device.type, torch.bfloat16, enabled=self.half):
@@ -128,7 +121,7 @@ class NetworkSegmenter(Segmenter):
     Args:
         sam: its encoder looks at the photos.
         network: trained on that encoder's features.
-        rest: of the other base class.
+        rest: of the other base class (`FusingSegmenter`: `options`).
     """
 
     def __init__(self, sam: Sam, network: MVSam, **rest: Any) -> None:
@@ -151,18 +144,9 @@ class NetworkSegmenter(Segmenter):
 
 
 class MVSamSegmenter(NetworkSegmenter, FusingSegmenter):
-    """See the module.
-
-    Args:
-        sam: its encoder looks at the photos.
-        network: trained on that encoder's features.
-        options: numbers of the rounds.
-    """
+    """See the module."""
 
     name = "mvsam"
-
-    def __init__(self, sam: Sam, network: MVSam, options: RoundOptions = MVSAM_ROUNDS) -> None:
-        super().__init__(sam, network, options=options)
 
     def _first(
         self, scene: PreparedScene, hints: dict[int, Hints], on_view: OnView | None
@@ -176,7 +160,7 @@ class MVSamSegmenter(NetworkSegmenter, FusingSegmenter):
         prompts = {i: h.sam_prompts(frames[i]) for i, h in hints.items() if h.says_where}
         unclear = {i: hints[i] for i, one in prompts.items() if not is_clear(one)}
         found = first_answers(self._sam, scene, unclear, on_view)
-        for i in prompts.keys() - unclear.keys():
+        for i in [i for i in prompts if i not in unclear]:
             (answer,) = self._decoder.answers(hints, [i])
             found[i] = Asked(prompts[i], answer, by_score=True)
             if on_view is not None:
@@ -218,11 +202,8 @@ def derived_hints(view: SceneView, hint: Hints, fused: Fused) -> Hints:
     missing = DERIVED_INCLUDED - int(hint.labels.sum())
     if missing <= 0:
         return hint
-    shape = view.shape
-    area = (fused.known & (fused.weight > OBJECT)).reshape(shape)
-    cells = spread_points(area, missing, margin=1.0)
-    photo = np.array([view.photo.width, view.photo.height]) / np.array(shape[::-1])
-    points = np.concatenate([hint.points, cells * photo])
+    cells = spread_points(fused.object.reshape(view.shape), missing, margin=1.0)
+    points = np.concatenate([hint.points, view.to_photo(cells)])
     labels = np.concatenate([hint.labels, np.ones(len(cells), bool)])
     return Hints(points, labels, hint.box, hint.mask)
 
@@ -249,18 +230,7 @@ class PaperSegmenter(NetworkSegmenter):
             if on_view is not None and i in prompted:
                 on_view(view_mask(view, logits[i], 1.0, float(answer.scores.max())))
             progress.step()
-        masks = {i: probability(one) for i, one in logits.items()}
-        trust = dict.fromkeys(masks, 1.0)
-        return [
-            view_mask(
-                view,
-                logits[i],
-                1.0,
-                0.5,
-                fused_on_points(view, fuse(i, scene.views, scene.tables, masks, trust)),
-            )
-            for i, view in enumerate(scene.views)
-        ]
+        return finished(scene, logits)
 
 
 def segmenter_of(path: Path, device: str = "auto", kind: str = "mvsam") -> Segmenter:

@@ -36,13 +36,10 @@ from mvsam_engine.segment.base import (
 )
 from mvsam_engine.segment.fusion import OBJECT, PROMPT_GAIN, Fused, agreement, fuse
 from mvsam_engine.segment.hints import Hints
-from mvsam_engine.segment.sam import Sam, SamAnswer
+from mvsam_engine.segment.sam import BATCH, Sam, SamAnswer
 from mvsam_engine.segment.scale import Asked, point_fit, settled_choice
 from mvsam_engine.segment.scene import SceneView
 from mvsam_engine.segment.visibility import UNSEEN
-
-# Images decoded between two looks at the progress and its cancellation.
-DECODED_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +54,6 @@ class RoundOptions:
         least_agreement: the decoder's mask is kept when its agreement with the weights is above.
         witnesses: other views that are asked whether a candidate is an object of its own.
         least_area: share of a view's cells that must be object for it to be present.
-        least_presence: of the decoder's answer, for a view to show the object.
     """
 
     rounds: int = 2
@@ -66,7 +62,6 @@ class RoundOptions:
     least_agreement: float = 0.4
     witnesses: int = 5
     least_area: float = 0.0005
-    least_presence: float = 0.0
 
 
 class FusingSegmenter(Segmenter):
@@ -77,9 +72,9 @@ class FusingSegmenter(Segmenter):
         options: numbers of the rounds.
     """
 
-    def __init__(self, sam: Sam, options: RoundOptions) -> None:
+    def __init__(self, sam: Sam, options: RoundOptions | None = None) -> None:
         super().__init__(sam)
-        self._options = options
+        self._options = options or RoundOptions()
 
     @abstractmethod
     def _first(
@@ -182,12 +177,11 @@ class FusingSegmenter(Segmenter):
         progress.step(len(fused) - len(which))
         logits: dict[int, NDArray[np.float32]] = {}
         presence: dict[int, float] = {}
-        for start in range(0, len(which), DECODED_AT_ONCE):
-            part = which[start : start + DECODED_AT_ONCE]
+        for start in range(0, len(which), BATCH):
+            part = which[start : start + BATCH]
             for i, answer in zip(part, self._ask(scene, hints, fused, part), strict=True):
                 presence[i] = answer.presence
-                if answer.presence >= self._options.least_presence or i in hints:
-                    logits[i] = self._chosen(scene.views[i], answer, fused[i], hints.get(i))
+                logits[i] = self._chosen(scene.views[i], answer, fused[i], hints.get(i))
             progress.step(len(part))
         return logits, presence
 

@@ -57,6 +57,11 @@ class SceneView:
         """Rows and columns of the view's cells."""
         return self.frame.mask_size
 
+    def to_photo(self, positions: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Photo positions [n, 2] (x, y) of positions [n, 2] in cells."""
+        rows, columns = self.shape
+        return positions * (np.array([self.photo.width, self.photo.height]) / [columns, rows])
+
 
 def load_views(
     capture: Capture, encoder: ImageEncoder, progress: Progress

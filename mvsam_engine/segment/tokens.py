@@ -34,6 +34,8 @@ LOW_SHARE = 0.15
 # the price of all sixteen.
 STRIDE = 2
 TOKENS = 64
+# Side of the square of mask cells that a token covers.
+CELLS = MASK_SIDE // TOKENS
 # Logit of a dense prompt beside the photo.
 OUTSIDE_LOGIT = -8.0
 # A prompt's point is seen in another view when what that view shows there lies this close to it,
@@ -104,9 +106,8 @@ def make_scene(
 
 def tokens_filled(shapes: Iterable[tuple[int, int]]) -> tuple[int, int]:
     """Rows and columns of SAM's token grid that hold something of photos of these mask sizes."""
-    cells = MASK_SIDE // TOKENS
     rows, columns = np.max(list(shapes), axis=0)
-    return -(-int(rows) // cells), -(-int(columns) // cells)
+    return -(-int(rows) // CELLS), -(-int(columns) // CELLS)
 
 
 def _image_tokens(
@@ -192,8 +193,7 @@ def make_prompts(
                 seen[row, k], pixels[row, k] = True, view.frame.to_model(pixel)
         # As in SAM, prompts without a box end in one "not a point" token.
         valid[row, -1] = not boxed
-    cells = MASK_SIDE // TOKENS
-    height, width = (cells * side for side in scene.tokens.features.shape[2:])
+    height, width = (CELLS * side for side in scene.tokens.features.shape[2:])
     dense = np.zeros((len(rows), height, width), np.float32)
     masked = np.zeros(len(rows), bool)
     for row, index in enumerate(rows):

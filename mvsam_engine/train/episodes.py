@@ -268,13 +268,13 @@ def _prompt(
 ) -> Hints:
     """Points on each object, or a box around all of them, in one view, in photo pixels."""
     mask: NDArray[np.uint8] = np.max(members, axis=0)
-    scale = np.array([view.photo.width, view.photo.height]) / np.array(view.shape[::-1])
     rows, columns = np.nonzero(mask)
     if rng.random() < options.box:
         corners = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], float)
         size = np.tile([corners[2] - corners[0], corners[3] - corners[1]], 2)
         corners = corners + rng.normal(0.0, 0.04, 4) * size
-        return Hints(np.zeros((0, 2)), np.zeros(0, bool), box=corners * np.tile(scale, 2))
+        box = view.to_photo(corners.reshape(2, 2)).reshape(4)
+        return Hints(np.zeros((0, 2)), np.zeros(0, bool), box=box)
     included = 1 if rng.random() < options.single else int(rng.integers(2, 11))
     included = max(included, len(members) if len(members) > 1 else 0)
     excluded = int(rng.binomial(max(1, included // 4), 0.4)) if included > 1 else 0
@@ -289,7 +289,7 @@ def _prompt(
     if excluded and near.any():
         xy.append(_draw(near, excluded, rng))
     labels = np.concatenate([np.full(len(part), k == 0) for k, part in enumerate(xy)])
-    return Hints(np.concatenate(xy) * scale, labels)
+    return Hints(view.to_photo(np.concatenate(xy)), labels)
 
 
 def _inner(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:

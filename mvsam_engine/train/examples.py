@@ -16,7 +16,7 @@ from mvsam_engine.segment.base import probability
 from mvsam_engine.segment.fusion import fuse, fused_logits
 from mvsam_engine.segment.network import Prompts, SpaceCode, Views
 from mvsam_engine.segment.scene import SceneView
-from mvsam_engine.segment.tokens import make_prompts, make_scene
+from mvsam_engine.segment.tokens import CELLS, make_prompts, make_scene
 from mvsam_engine.segment.visibility import VisibilityTables
 from mvsam_engine.train.episodes import Episode, TrainingScene
 from mvsam_engine.train.noise import NoiseOptions, disturb
@@ -71,8 +71,8 @@ def make_example(
     rows = [place[i] for i in episode.rows]
     hints = {place[i]: hint for i, hint in episode.hints.items()}
     image = tokens.tokens.rows(rows)
-    device, cells = image.features.device, 4
-    height, width = (cells * side for side in image.features.shape[2:])
+    device = image.features.device
+    height, width = (CELLS * side for side in image.features.shape[2:])
     chosen = list(episode.rows)
     truth = torch.from_numpy(scene.masks_of(episode.objects)[chosen, :height, :width])
     inside = torch.from_numpy(scene.inside()[chosen, :height, :width])

@@ -26,7 +26,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from mvsam_engine.photos import find_photos, read_rgb
 from mvsam_engine.progress import Progress
 from mvsam_engine.segment.encoder import ImageEncoder
-from mvsam_engine.segment.frame import CELL, MASK_SIDE, frame_of
+from mvsam_engine.segment.frame import CELL, frame_of
 from mvsam_engine.segment.network import (
     EXCLUDE,
     INCLUDE,
@@ -36,7 +36,7 @@ from mvsam_engine.segment.network import (
     Prompts,
     Views,
 )
-from mvsam_engine.segment.tokens import STRIDE, TOKENS, tokens_filled
+from mvsam_engine.segment.tokens import CELLS, STRIDE, tokens_filled
 
 # Questions about one photo at a time, of so many points at the most.
 QUESTIONS, MOST_POINTS = 4, 8
@@ -123,7 +123,7 @@ class Keeper:
         code = torch.zeros((*size, features.shape[1]), device=device)
         known = nothing
         if rng.random() < 0.5:
-            cells = MASK_SIDE // STRIDE // TOKENS  # as `tokens.make_scene` samples it
+            cells = CELLS // STRIDE  # as `tokens.make_scene` samples it
             surface = torch.from_numpy(smooth_surface((rows * cells, columns * cells), rng))
             surface = surface.to(device)
             everywhere = torch.ones(surface.shape[:2], dtype=torch.bool, device=device)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mvsam_engine.errors import WeightsError
+from mvsam_engine.weights.find import find_entry
 from mvsam_engine.weights.packaged import PackagedWeights
 
 # Files that come with the package.
@@ -137,13 +137,7 @@ def find_packaged(name: str) -> PackagedWeights:
     Raises:
         WeightsError: there is none; the message names those that exist.
     """
-    for entry in PACKAGED:
-        if entry.name == name:
-            return entry
-    known = ", ".join(entry.name for entry in PACKAGED)
-    raise WeightsError(
-        "weights.unknown", f"There are no weights called {name!r}.", f"Known: {known}."
-    )
+    return find_entry(PACKAGED, name)
 
 
 def find_weights(name: str) -> WeightsEntry:
@@ -152,10 +146,4 @@ def find_weights(name: str) -> WeightsEntry:
     Raises:
         WeightsError: there is none; the message names those that exist.
     """
-    for entry in CATALOGUE:
-        if entry.name == name:
-            return entry
-    known = ", ".join(entry.name for entry in CATALOGUE)
-    raise WeightsError(
-        "weights.unknown", f"There are no weights called {name!r}.", f"Known: {known}."
-    )
+    return find_entry(CATALOGUE, name)

@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from mvsam_engine.errors import WeightsError
+from mvsam_engine.weights.find import find_entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +134,4 @@ def find_checkpoint(name: str) -> OfficialCheckpoint:
     Raises:
         WeightsError: there is none; the message names those that exist.
     """
-    for entry in CHECKPOINTS:
-        if entry.name == name:
-            return entry
-    known = ", ".join(entry.name for entry in CHECKPOINTS)
-    raise WeightsError(
-        "weights.unknown",
-        f"There are no weights called {name!r} to add or get.",
-        f"Known: {known}.",
-    )
+    return find_entry(CHECKPOINTS, name, " to add or get")
