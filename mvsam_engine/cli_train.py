@@ -171,8 +171,11 @@ def train_run(
     ] = None,
     keep: Annotated[
         list[Path] | None,
-        typer.Option(metavar="PHOTOS", help="Real photos, to answer clicks on as before."),
+        typer.Option(metavar="PHOTOS", help="Real photos, to answer clicks on as SAM does."),
     ] = None,
+    keep_weight: Annotated[
+        float, typer.Option(min=0, max=100, help="Of that, beside what is learnt on scenes.")
+    ] = 0.2,
     encoder: EncoderName = "tiny-vit",
     device: Device = "auto",
     most: Annotated[
@@ -209,6 +212,7 @@ def train_run(
             steps=steps,
             episodes=episodes,
             rate=rate,
+            keep=keep_weight,
             seed=seed,
             save_every=save_every,
             validate_every=validate_every,

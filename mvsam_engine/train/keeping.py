@@ -3,8 +3,8 @@
 
 Things made up by a program are simpler than things in photos, and a decoder trained on them alone
 soon takes a toy with many bricks for its nearest brick. So the network also answers clicks on real
-photos as the SAM did that it started from: knowledge distillation (Hinton et al., arXiv 1503.02531)
-against its own beginning ("learning without forgetting", Li and Hoiem, arXiv 1606.09282). Half of
+photos as SAM does: knowledge distillation (Hinton et al., arXiv 1503.02531) against its own
+beginning ("learning without forgetting", Li and Hoiem, arXiv 1606.09282). Half of
 these photos have no points, the others smooth made-up surfaces that end at no object's edge, so
 where an object ends is for its looks to say.
 """
@@ -82,19 +82,19 @@ def load_photos(
 
 
 class Keeper:
-    """Asks the network about real photos, and compares with what it said in the beginning.
+    """Asks the network about real photos, and compares with what SAM says.
 
     Args:
-        network: as it is before training; copied.
+        teacher: SAM as a network (`MVSam.from_sam`) on the device of the trained one; copied.
         photos: at least one.
     """
 
-    def __init__(self, network: MVSam, photos: Sequence[RealPhoto]) -> None:
-        self._teacher = deepcopy(network).eval().requires_grad_(False)
+    def __init__(self, teacher: MVSam, photos: Sequence[RealPhoto]) -> None:
+        self._teacher = deepcopy(teacher).eval().requires_grad_(False)
         self._photos = photos
 
     def loss(self, network: MVSam, rng: np.random.Generator) -> Tensor:
-        """How far the network has come from the beginning, on one photo; a scalar.
+        """How far the network is from SAM, on one photo; a scalar.
 
         Cross-entropy of all four masks against the teacher's, and squared error of their scores.
         """

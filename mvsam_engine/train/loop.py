@@ -25,7 +25,7 @@ from mvsam_engine.progress import Progress
 from mvsam_engine.segment.network import Answers, MVSam
 from mvsam_engine.train.episodes import EpisodeOptions, TrainingScene, episodes
 from mvsam_engine.train.examples import Example, make_example
-from mvsam_engine.train.keeping import Keeper, RealPhoto
+from mvsam_engine.train.keeping import Keeper
 from mvsam_engine.train.losses import losses, true_ious
 from mvsam_engine.train.noise import NoiseOptions
 
@@ -48,7 +48,7 @@ class TrainOptions:
         validate_every: steps between validations.
         examples: how many validation examples there are.
         half: whether the network computes in bfloat16 (its weights stay float32).
-        keep: weight of answering real photos as before, where there are such.
+        keep: weight of answering real photos as SAM does, where there are such.
         new_rate: rate of what SAM does not have, in shares of `rate`: it starts from nothing.
     """
 
@@ -77,7 +77,7 @@ class Trainer:
         folder: for checkpoints and the log; a checkpoint in it is continued.
         options: how.
         noise: errors put into the pointmaps.
-        photos: real photos, on which it should go on answering as before (`train.keeping`).
+        keeper: asks about real photos, where it should go on answering as SAM does.
     """
 
     def __init__(
@@ -88,9 +88,9 @@ class Trainer:
         folder: Path,
         options: TrainOptions,
         noise: NoiseOptions | None = None,
-        photos: Sequence[RealPhoto] = (),
+        keeper: Keeper | None = None,
     ) -> None:
-        self._keeper = Keeper(network, photos) if photos else None
+        self._keeper = keeper
         self._network, self._folder, self._options = network, folder, options
         self._training, self._validation = training, validation
         self._noise, self._drawing = noise or NoiseOptions(), EpisodeOptions()

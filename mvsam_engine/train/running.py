@@ -25,7 +25,7 @@ from mvsam_engine.train.balance import parse_shares, repetitions
 from mvsam_engine.train.data import check_apart, load_scenes, memory_of, split_scenes
 from mvsam_engine.train.episodes import EpisodeOptions, TrainingScene
 from mvsam_engine.train.folders import described, find_scenes, is_scene
-from mvsam_engine.train.keeping import load_photos
+from mvsam_engine.train.keeping import Keeper, load_photos
 from mvsam_engine.train.loop import Trainer, TrainOptions
 from mvsam_engine.train.record import NETWORK, Follower, Line, curve_writer, keep_settings
 from mvsam_engine.train.settings import first_network, scaled_noise
@@ -43,7 +43,7 @@ class RunOptions:
         config: settings of the network as written, ``code=3d,views=full``.
         noise: scale of the errors that are put into the pointmaps.
         start: network to start from, None for SAM's decoder.
-        keep: files and folders of real photos, on which it goes on answering as before.
+        keep: files and folders of real photos, on which it is held to what SAM says.
         device: auto, cpu, cuda or mps.
         most: scenes to train on at the most, None for all.
         shares: ``NAME=0.2``: of the examples, by name of a folder of `data` (`train.balance`).
@@ -136,7 +136,9 @@ def train_run(
         )
         photos = load_photos(options.keep, sam.encoder, progress) if options.keep else []
         keep_settings(folder, settings | {"left_out": left_out, "kept": len(photos)})
-        network.to(pick_device(options.device)).train()
+        device = pick_device(options.device)
+        keeper = Keeper(MVSam.from_sam(sam).to(device), photos) if photos else None
+        network.to(device).train()
         trainer = Trainer(
             network,
             _often(training, options.data, shares),
@@ -144,7 +146,7 @@ def train_run(
             folder,
             options.train,
             scaled_noise(options.noise),
-            photos,
+            keeper,
         )
         finished = _train(trainer, folder, progress, hear)
         about = {"step": str(trainer.step), "made_by": f"mvsam {mvsam_engine.__version__}"}
