@@ -4,25 +4,35 @@
 import bpy
 
 from ..scene import measure, world
+from .panel_part import Part
 
 
-def draw_place(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
-    """Buttons for up and scale, and how the world stands now."""
-    scene = context.scene
-    place = scene.mvsam.place
-    layout.use_property_split = True
-    layout.use_property_decorate = False
-    _draw_state(layout, scene)
-    layout.operator("mvsam.set_upright", icon="EMPTY_SINGLE_ARROW")
-    layout.separator()
-    layout.row().prop(place, "scale_from", expand=True)
-    if place.scale_from == "MARKS":
-        _draw_marks(layout, context)
-    else:
-        layout.prop(place, "height")
-        layout.operator("mvsam.set_scale_by_height", icon="FIXED_SIZE")
-    layout.separator()
-    layout.operator("mvsam.clear_placement", icon="LOOP_BACK")
+class Place(Part):
+    """Up, ground and scale."""
+
+    bl_label = "Scale & Up"
+    bl_options = {"DEFAULT_CLOSED"}
+    bl_order = 1
+    parent = "reconstruct"
+
+    def draw(self, context):
+        """Buttons for up and scale, and how the world stands now."""
+        layout = self.layout
+        scene = context.scene
+        place = scene.mvsam.place
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        _draw_state(layout, scene)
+        layout.operator("mvsam.set_upright", icon="EMPTY_SINGLE_ARROW")
+        layout.separator()
+        layout.row().prop(place, "scale_from", expand=True)
+        if place.scale_from == "MARKS":
+            _draw_marks(layout, context)
+        else:
+            layout.prop(place, "height")
+            layout.operator("mvsam.set_scale_by_height", icon="FIXED_SIZE")
+        layout.separator()
+        layout.operator("mvsam.clear_placement", icon="LOOP_BACK")
 
 
 def _draw_state(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:

@@ -72,7 +72,7 @@ class CheckedLayout:
 @pytest.fixture
 def panels(extension):
     """All panels of the add-on."""
-    return importlib.import_module(f"{extension.__name__}.ui.panels").CLASSES[2:]
+    return importlib.import_module(f"{extension.__name__}.ui.panels").PANELS
 
 
 def draw_all(panels) -> CheckedLayout:
@@ -90,14 +90,18 @@ def test_panels_draw_in_an_empty_scene(panels):
     assert "As reconstructed: no true scale" in drawn.texts
 
 
-def test_sub_panels_are_closed_and_stand_in_reconstruct(panels):
-    children = [p for p in panels if hasattr(p, "bl_parent_id")]
-    assert [p.bl_label for p in children] == 2 * ["What You Have", "Scale & Up"]
-    for panel in children:
-        assert "DEFAULT_CLOSED" in panel.bl_options
-        space = "view3d" if panel.bl_space_type == "VIEW_3D" else "image"
-        assert panel.bl_parent_id == f"MVSAM_PT_{space}_reconstruct"
-        assert hasattr(bpy.types, panel.bl_parent_id)
+def test_panels_stand_in_the_order_of_work_with_their_parts_closed(panels):
+    for kind, space in (("VIEW_3D", "view3d"), ("IMAGE_EDITOR", "image")):
+        mine = [p for p in panels if p.bl_space_type == kind]
+        tab = sorted((p for p in mine if not hasattr(p, "bl_parent_id")), key=lambda p: p.bl_order)
+        assert [p.bl_label for p in tab[1:]] == ["Photos", "Reconstruct", "Objects", "Output"]
+        for panel in (p for p in mine if hasattr(p, "bl_parent_id")):
+            assert "DEFAULT_CLOSED" in panel.bl_options
+            assert panel.bl_parent_id.startswith(f"MVSAM_PT_{space}_")
+            assert hasattr(bpy.types, panel.bl_parent_id)
+    names = [p.bl_label for p in panels if hasattr(p, "bl_parent_id")]
+    assert {"What You Have", "Scale & Up", "Display"} <= set(names)
+    assert all(names.count(name) == 2 for name in names)
 
 
 def test_panels_draw_with_a_capture_in_every_state(panels, extension, tmp_path):
