@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mvsam_engine.capture.camera import Camera
 from mvsam_engine.capture.conventions import grid_pixels, pixels_to_grid
-from mvsam_engine.reconstruct.posed.raycast import BATCH, Surface, cast_pixels
+from mvsam_engine.reconstruct.posed.raycast import Surface
 
 # Long side of the grid that rays are cast on; finer than the geometry of nearly any mesh.
 GRID_SIDE = 1024
@@ -107,8 +107,7 @@ def view_depth(surface: Surface, camera: Camera, side: int = GRID_SIDE) -> ViewD
     scale = min(1.0, side / max(camera.width, camera.height))
     columns, rows = (max(1, round(n * scale)) for n in (camera.width, camera.height))
     rays = camera.rays(grid_pixels(rows, columns, camera.width, camera.height))
-    hits = cast_pixels(surface, camera, rays)
-    depth = np.where(hits.hit, hits.distance, np.inf).astype(np.float32)
+    depth = surface.distances(camera.center, rays @ camera.camera_from_world[:3, :3])
     return ViewDepth(camera, depth, cv2.erode(depth, np.ones((3, 3), np.uint8)))
 
 
@@ -132,11 +131,7 @@ def sees_exactly(
     size = (camera.width, camera.height)
     inside = ((pixels >= 0) & (pixels < size)).all(axis=1) & (depth > 0)
     visible = inside.copy()
-    asked = np.flatnonzero(inside)
-    for start in range(0, len(asked), BATCH):
-        some = asked[start : start + BATCH]
-        hits = surface.cast(camera.center, points[some] - camera.center)
-        visible[some] = ~hits.hit | (hits.distance >= 1.0 - tolerance)
+    visible[inside] = surface.reaches(camera.center, points[inside], tolerance)
     return Seen(pixels, depth, _cosine(camera, points, normals), visible)
 
 

@@ -21,6 +21,8 @@ from mvsam_engine.reconstruct.posed.mesh import Mesh
 BATCH = 1 << 18
 # The ray caster's single precision is this exact; a refined distance further off is a sliver's.
 CASTER_PRECISION = 1e-3
+# Distances beyond stand for rays that meet nothing.
+_FARTHEST = 1e30
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,6 +75,48 @@ class Surface:
             cosine=np.concatenate([p.cosine for p in parts]).reshape(shape),
         )
 
+    def distances(
+        self, origin: NDArray[np.floating], directions: NDArray[np.floating]
+    ) -> NDArray[np.float32]:
+        """Distance [...] of the nearest hit of rays from one place, inf where they meet nothing.
+
+        In the ray caster's single precision, and several times as fast as `cast`.
+
+        Args:
+            origin: [3].
+            directions: [..., 3].
+        """
+        shape = directions.shape[:-1]
+        directions = directions.reshape(-1, 3)
+        found = np.full(len(directions), np.inf, np.float32)
+        for part in _batches(len(directions)):
+            rays = directions[part]
+            finite = np.isfinite(rays).all(axis=1)
+            rough = self._scene.run(*_rays(origin, rays, finite), query="DISTANCE")
+            # A ray that meets nothing has Embree's "farthest", 1e37.
+            found[part] = np.where(finite & (rough < _FARTHEST), rough, np.inf)
+        return found.reshape(shape)
+
+    def reaches(
+        self, origin: NDArray[np.floating], points: NDArray[np.floating], tolerance: float
+    ) -> NDArray[np.bool_]:
+        """Whether nothing lies between one place and each of the points.
+
+        Args:
+            origin: [3].
+            points: [n, 3].
+            tolerance: share of the distance before each point where nothing counts, so that the
+                surface that the point lies on does not hide it.
+        """
+        free = np.zeros(len(points), np.bool_)
+        for part in _batches(len(points)):
+            rays = points[part] - origin
+            finite = np.isfinite(rays).all(axis=1)
+            ends = np.full(len(rays), 1.0 - tolerance, np.float32)
+            met = self._scene.run(*_rays(origin, rays, finite), dists=ends, query="OCCLUDED")
+            free[part] = finite & (met < 0)
+        return free
+
     def normals(self, face: NDArray[np.int32]) -> NDArray[np.float64]:
         """Unit normals [..., 3] of faces [...]; zero for face -1 and for faces without area."""
         a, b, c = np.moveaxis(self._mesh.vertices[self._mesh.faces[face]], -2, 0)
@@ -114,6 +158,19 @@ class Surface:
             cosine = np.where(lengths > 0, -along / lengths, 0.0)
             good = np.abs(distance - rough) <= CASTER_PRECISION * rough
         return np.where(good, distance, rough), cosine
+
+
+def _batches(count: int) -> list[slice]:
+    return [slice(start, start + BATCH) for start in range(0, count, BATCH)]
+
+
+def _rays(
+    origin: NDArray[np.floating], directions: NDArray[np.floating], finite: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Origins and directions [n, 3] as the ray caster takes them."""
+    safe = np.where(finite[:, None], directions, 1.0)
+    origins = np.broadcast_to(np.asarray(origin, np.float32), safe.shape)
+    return np.ascontiguousarray(origins), np.ascontiguousarray(safe, np.float32)
 
 
 def cast_pixels(surface: Surface, camera: Camera, rays: NDArray[np.floating]) -> Hits:
