@@ -53,23 +53,39 @@ def gather_weights(
     return np.clip(np.nan_to_num(weights, copy=False, nan=0.0), 0.0, 1.0)
 
 
-def strongest_object(weights: Sequence[NDArray[np.float32]]) -> NDArray[np.int32]:
+def strongest_object(
+    weights: Sequence[NDArray[np.float32]], numbers: Sequence[int] | None = None
+) -> NDArray[np.int32]:
     """Which object each point belongs to.
 
     Args:
-        weights: [N] per object, in the order of the objects; at least one.
+        weights: [N] per object; at least one.
+        numbers: one per object, above 0; 1, 2, ... when None.
 
     Returns:
         [N] int32: 0 for none, otherwise the number of the object with the highest weight above
-        `THRESHOLD`, counted from 1.
+        `THRESHOLD`; of equal weights the first counts.
     """
     best = np.full(len(weights[0]), THRESHOLD, dtype=np.float32)
     owner = np.zeros(len(weights[0]), dtype=np.int32)
-    for number, weight in enumerate(weights, start=1):
+    for number, weight in zip(numbers or range(1, len(weights) + 1), weights, strict=True):
         stronger = weight > best
         owner[stronger] = number
         best[stronger] = weight[stronger]
     return owner
+
+
+def own_part(
+    weights: NDArray[np.float32], owner: NDArray[np.int32], number: int
+) -> NDArray[np.float32]:
+    """An object's weights [N] float32 without the points that belong to another object.
+
+    Args:
+        weights: [N] of the object, 0..1.
+        owner: [N] number of the object that each point belongs to, 0 for none.
+        number: of the object.
+    """
+    return np.where((owner == 0) | (owner == number), weights, np.float32(0))
 
 
 def quantise(weights: NDArray[np.float32], steps: int = 32) -> NDArray[np.int32]:

@@ -16,7 +16,7 @@ from mvsam_engine.errors import CaptureError
 
 from ..core.points import choose_points, typical_spacing
 from ..core.weights import gather_weights
-from . import cameras, groups, images, objects, points, world
+from . import cameras, groups, images, objects, points, views, world
 from .attributes import PointAttribute, read_attribute
 from .placement import capture_path
 from .props import MVSAM_PG_object
@@ -98,10 +98,13 @@ def load_object(context: bpy.types.Context, object_id: str) -> None:
 
     Raises:
         CaptureError: the scene has no capture, or the capture has no such object.
+        SegmentationError: the object is locked.
     """
     capture = open_capture(context.scene)
     stored = capture.object(object_id)
     item = objects.find(context.scene, object_id)
+    if item is not None:
+        objects.require_unlocked(item)
     if item is None or stored.revision > item.revision:
         item = objects.adopt(context.scene, stored)
     place_answer(context.scene, capture, item, stored)
@@ -131,10 +134,10 @@ def place_answer(
     cloud = points.points_object(scene)
     if stored.answered and cloud is not None:
         weights = _weights_on(cloud, capture, stored.id)
-        item.point_count = groups.place_weights(cloud, stored.id, item.group, weights)
-        groups.update_owner(cloud, [o.object_id for o in scene.mvsam.objects])
+        groups.write_weights(cloud, stored.id, weights)
+        objects.settle(scene, fresh=(stored.id,))
         item.answered = stored.answered
-        _book_scores(item, stored)
+        views.book_answers(item, stored)
     images.place_masks(scene, capture, stored.id, item.name)
     points.apply_display(scene)
     session().stamp += 1
@@ -164,7 +167,8 @@ def _place_objects(scene: bpy.types.Scene, capture: Capture, adopt_all: bool) ->
     if adopt_all:
         for item in stored.values():
             objects.adopt(scene, item)
-    for item in scene.mvsam.objects:
+    # Locked ones first: they keep the points that the others would share with them.
+    for item in sorted(scene.mvsam.objects, key=lambda o: not o.locked):
         session().revisions.observe(item.object_id, item.revision)
         # New points carry no weights yet; the answer is placed again when it still holds.
         item.answered = 0
@@ -206,11 +210,3 @@ def _weights_on(cloud: bpy.types.Object, capture: Capture, object_id: str) -> np
         pixel[:, 0],
         lambda name: capture.fused(object_id, name),
     )
-
-
-def _book_scores(item: MVSAM_PG_object, stored: SceneObject) -> None:
-    """Keep the view that the answer is least sure of, among those that show the object."""
-    seen = [s for s in stored.scores if s.presence >= 0.5]
-    worst = min(seen, key=lambda s: s.confidence, default=None)
-    item.lowest_confidence = worst.confidence if worst else 0.0
-    item.lowest_view = worst.view if worst else ""

@@ -7,9 +7,10 @@ import bpy
 
 from mvsam_engine.capture import Prompt, SceneObject, new_object_id
 from mvsam_engine.capture.schema import object_to_json
+from mvsam_engine.errors import SegmentationError
 from mvsam_engine.fields import JsonObject
 
-from . import groups, images, points
+from . import groups, images, points, renaming
 from .props import MVSAM_PG_object, MVSAM_PG_prompt
 from .session import session
 
@@ -57,7 +58,8 @@ def add(scene: bpy.types.Scene, name: str = "", taken: tuple[str, ...] = ()) -> 
     # The group first: a name that equals it is not a renaming.
     item.group = unique
     item.name = unique
-    item.color = PALETTE[(len(settings.objects) - 1) % len(PALETTE)]
+    item.number = _free_number(scene)
+    item.color = PALETTE[(item.number - 1) % len(PALETTE)]
     settings.active_object = len(settings.objects) - 1
     return item
 
@@ -70,6 +72,7 @@ def adopt(scene: bpy.types.Scene, stored: SceneObject) -> MVSAM_PG_object:
         item.object_id = stored.id
         item.group = _unique_name(scene, stored.name)
         item.name = item.group
+        item.number = _free_number(scene)
         item.color = stored.color
         scene.mvsam.active_object = len(scene.mvsam.objects) - 1
     set_prompts(item, stored.prompts, stored.revision)
@@ -78,33 +81,97 @@ def adopt(scene: bpy.types.Scene, stored: SceneObject) -> MVSAM_PG_object:
 
 
 def remove(scene: bpy.types.Scene, item: MVSAM_PG_object) -> None:
-    """Remove an object from the scene, with its weights and mask images."""
+    """Remove an object from the scene, with its weights and mask images.
+
+    Raises:
+        SegmentationError: it is locked.
+    """
+    require_unlocked(item)
     settings = scene.mvsam
     cloud = points.points_object(scene)
     images.remove_masks(scene, item.object_id)
     if cloud is not None:
         groups.remove_weights(cloud, item.object_id, item.group)
-    index = next(i for i, o in enumerate(settings.objects) if o.object_id == item.object_id)
+    index = index_of(scene, item.object_id)
     settings.objects.remove(index)
     settings.active_object = min(settings.active_object, len(settings.objects) - 1)
-    if cloud is not None:
-        groups.update_owner(cloud, [o.object_id for o in settings.objects])
+    settle(scene)
     points.apply_display(scene)
 
 
+def move(scene: bpy.types.Scene, item: MVSAM_PG_object, step: int) -> bool:
+    """Move an object up (-1) or down (1) in the list, it stays active; whether it could."""
+    settings = scene.mvsam
+    index = index_of(scene, item.object_id)
+    target = index + step
+    if not 0 <= target < len(settings.objects):
+        return False
+    settings.objects.move(index, target)
+    settings.active_object = target
+    return True
+
+
+def index_of(scene: bpy.types.Scene, object_id: str) -> int:
+    """Place of an object in the list; it must be there."""
+    return next(i for i, o in enumerate(scene.mvsam.objects) if o.object_id == object_id)
+
+
+def require_unlocked(item: MVSAM_PG_object) -> None:
+    """Refuse to change a locked object.
+
+    Raises:
+        SegmentationError: it is locked.
+    """
+    if item.locked:
+        raise SegmentationError("object.locked", why_locked(item), "Unlock it in the list first.")
+
+
+def why_locked(item: MVSAM_PG_object) -> str:
+    """The sentence that says so."""
+    return f"{item.name} is locked and stays as it is."
+
+
+def settle(scene: bpy.types.Scene, fresh: tuple[str, ...] = (), every: bool = False) -> None:
+    """Share the points among the objects, and count those of each.
+
+    Args:
+        scene: its objects and points.
+        fresh: ids of the objects whose weights are new.
+        every: all groups are filled anew.
+    """
+    settings = scene.mvsam
+    cloud = points.points_object(scene)
+    if cloud is None:
+        return
+    for item in settings.objects:
+        # Files of earlier versions have no numbers.
+        item.number = item.number or _free_number(scene)
+    claims = [groups.Claim(o.object_id, o.group, o.number, o.locked) for o in settings.objects]
+    fresh = tuple(c.object_id for c in claims) if every else fresh
+    counts = groups.settle(cloud, claims, settings.independent, fresh)
+    for item in settings.objects:
+        if item.object_id in counts and not (item.locked and item.object_id not in fresh):
+            item.point_count = counts[item.object_id]
+
+
+def follow_lock(item: MVSAM_PG_object) -> None:
+    """After locking or unlocking: answers under way are given up or asked for again."""
+    session().sync_needed = True
+
+
 def follow_new_name(scene: bpy.types.Scene, item: MVSAM_PG_object) -> None:
-    """Rename vertex group and mask images after the object was renamed."""
+    """Let everything that carries an object's name follow after it was renamed."""
     if not item.object_id or item.name == item.group:
         return
-    name = _unique_name(scene, item.name, item.object_id)
-    cloud = points.points_object(scene)
-    group = cloud.vertex_groups.get(item.group) if cloud is not None else None
-    if group is not None:
-        group.name = name
+    if item.locked:
+        session().tell(f"{why_locked(item)} Unlock it first to rename it.", "WARNING")
+        item.name = item.group
+        return
+    name = _unique_name(scene, item.name, item)
+    renaming.follow(scene, item.object_id, item.group, name)
     item.group = name
     if item.name != name:
         item.name = name
-    images.rename_masks(scene, item.object_id, name)
 
 
 def to_scene_object(item: MVSAM_PG_object) -> SceneObject:
@@ -140,13 +207,23 @@ def set_prompts(item: MVSAM_PG_object, prompts: tuple[Prompt, ...], revision: in
 
 
 def add_prompt(item: MVSAM_PG_object, prompt: Prompt) -> None:
-    """Add a prompt under a new revision."""
+    """Add a prompt under a new revision.
+
+    Raises:
+        SegmentationError: the object is locked.
+    """
+    require_unlocked(item)
     _fill(item.prompts.add(), prompt)
     item.revision = session().revisions.next(item.object_id, item.revision)
 
 
 def remove_prompt(item: MVSAM_PG_object, index: int) -> None:
-    """Remove a prompt under a new revision."""
+    """Remove a prompt under a new revision.
+
+    Raises:
+        SegmentationError: the object is locked.
+    """
+    require_unlocked(item)
     item.prompts.remove(index)
     item.revision = session().revisions.next(item.object_id, item.revision)
 
@@ -163,9 +240,19 @@ def _fill(stored: MVSAM_PG_prompt, prompt: Prompt) -> None:
     stored.x2, stored.y2 = prompt.xy[-1]
 
 
-def _unique_name(scene: bpy.types.Scene, wanted: str, own_id: str = "") -> str:
-    """`wanted`, or a numbered variant that no other object of the scene has."""
-    taken = {o.name for o in scene.mvsam.objects if o.object_id != own_id}
+def _free_number(scene: bpy.types.Scene) -> int:
+    """A number that no object of the scene has."""
+    return 1 + max((o.number for o in scene.mvsam.objects), default=0)
+
+
+def _unique_name(scene: bpy.types.Scene, wanted: str, own: MVSAM_PG_object | None = None) -> str:
+    """`wanted`, or a numbered variant that no other object and no group of a person's has."""
+    others = [o for o in scene.mvsam.objects if own is None or o.object_id != own.object_id]
+    taken = {o.name for o in others}
+    cloud = points.points_object(scene)
+    if cloud is not None:
+        taken |= {group.name for group in cloud.vertex_groups}
+    taken -= {own.group} if own is not None else set()
     base = wanted.strip().encode()[:_LONGEST_NAME].decode("utf-8", "ignore")
     if base and base not in taken:
         return base

@@ -11,9 +11,10 @@ import bpy
 import numpy as np
 
 from ..core.points import PointCloud
-from . import nodes
+from . import groups, nodes
 from .attributes import PointAttribute, read_attribute, weight_spec, write_attribute
 from .placement import find_tagged, tagged_object
+from .props import MVSAM_PG_object
 
 OBJECT_NAME = "MV-SAM Points"
 MODIFIER_NAME = "MV-SAM Points"
@@ -83,6 +84,16 @@ def active_weight_name(scene: bpy.types.Scene) -> str:
 def read_weights(item: bpy.types.Object, object_id: str) -> np.ndarray | None:
     """Weights [N] float32 of an object on the points, None when it has none."""
     return read_attribute(item.data, weight_spec(object_id))
+
+
+def shown_weights(
+    scene: bpy.types.Scene, item: bpy.types.Object, thing: MVSAM_PG_object
+) -> np.ndarray | None:
+    """Weights [N] float32 as the object's vertex group has them: without what belongs to others.
+
+    None when the object has no weights on the points.
+    """
+    return groups.shown_weights(item, thing.object_id, thing.number, scene.mvsam.independent)
 
 
 def _write(mesh: bpy.types.Mesh, cloud: PointCloud) -> None:

@@ -20,6 +20,8 @@ from .props_given import CLASSES as GIVEN_CLASSES
 from .props_given import MVSAM_PG_given
 from .props_place import CLASSES as PLACE_CLASSES
 from .props_place import MVSAM_PG_place
+from .props_views import CLASSES as VIEWS_CLASSES
+from .props_views import MVSAM_PG_view, MVSAM_PG_views
 
 
 def _redraw(_self: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
@@ -42,6 +44,19 @@ def _renamed(item: "MVSAM_PG_object", _context: bpy.types.Context) -> None:
     from . import objects
 
     objects.follow_new_name(item.id_data, item)
+
+
+def _lock_changed(item: "MVSAM_PG_object", _context: bpy.types.Context) -> None:
+    from . import objects
+
+    objects.follow_lock(item)
+
+
+def _overlap_changed(settings: "MVSAM_PG_scene", context: bpy.types.Context) -> None:
+    from . import objects
+
+    objects.settle(settings.id_data, every=True)
+    _recolor(settings, context)
 
 
 def _points_changed(settings: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
@@ -108,14 +123,21 @@ class MVSAM_PG_object(bpy.types.PropertyGroup):
     visible: BoolProperty(
         name="Show", description="Show its masks and points", default=True, update=_recolor
     )
+    locked: BoolProperty(
+        name="Lock",
+        description="Keep it as it is: no clicks, no new masks, no other name, no removal",
+        update=_lock_changed,
+    )
+    number: IntProperty(description="Its value in the attribute mvsam_object; never changes")
     revision: IntProperty(description="Changes with every change of the prompts")
     answered: IntProperty(description="The revision that the weights on the points answer")
     prompts: CollectionProperty(type=MVSAM_PG_prompt)
-    point_count: IntProperty(name="Points", description="Points with a weight above one half")
+    point_count: IntProperty(name="Points", description="Points that belong to it")
     lowest_confidence: FloatProperty(
         name="Lowest Confidence", description="Of all photos that show the object"
     )
     lowest_view: StringProperty(description="The photo with the lowest confidence")
+    views: CollectionProperty(type=MVSAM_PG_view, description="The last answer, by photo")
 
 
 class MVSAM_PG_display(bpy.types.PropertyGroup):
@@ -186,6 +208,14 @@ class MVSAM_PG_scene(bpy.types.PropertyGroup):
     active_photo: IntProperty(name="Active Photo", update=_photo_changed)
     objects: CollectionProperty(type=MVSAM_PG_object)
     active_object: IntProperty(name="Active Object", update=_points_changed)
+    independent: BoolProperty(
+        name="Independent Objects",
+        description=(
+            "Let objects share points: each group holds all of its object. Otherwise a point "
+            "belongs to the object with the highest weight"
+        ),
+        update=_overlap_changed,
+    )
     auto: BoolProperty(
         name="Segment After Each Click",
         description="Start segmenting by itself when prompts change",
@@ -204,11 +234,13 @@ class MVSAM_PG_scene(bpy.types.PropertyGroup):
     points: PointerProperty(type=MVSAM_PG_points)
     given: PointerProperty(type=MVSAM_PG_given)
     place: PointerProperty(type=MVSAM_PG_place)
+    views: PointerProperty(type=MVSAM_PG_views)
 
 
 CLASSES = (
     *GIVEN_CLASSES,
     *PLACE_CLASSES,
+    *VIEWS_CLASSES,
     MVSAM_PG_photo,
     MVSAM_PG_prompt,
     MVSAM_PG_object,

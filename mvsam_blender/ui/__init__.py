@@ -9,6 +9,7 @@ def _classes() -> tuple[type, ...]:
         operators_engine,
         operators_object,
         operators_place,
+        operators_views,
         panels,
         preferences,
     )
@@ -20,6 +21,7 @@ def _classes() -> tuple[type, ...]:
         operators_object,
         operators_click,
         operators_place,
+        operators_views,
         panels,
     )
     return tuple(cls for module in modules for cls in module.CLASSES)

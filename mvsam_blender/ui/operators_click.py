@@ -12,7 +12,7 @@ from ..core.prompts import can_segment, nearest_prompt
 from ..scene import images, jobs, objects, redraw
 from ..scene.props import MVSAM_PG_photo
 from ..scene.session import session
-from .operators_object import add_object, poll_active, poll_reconstructed
+from .operators_object import add_object, poll_reconstructed, poll_unlocked
 from .running import CANCELLED, FINISHED, refuse, run_job
 
 # How far from a prompt, in pixels of the screen, Delete still finds it.
@@ -47,11 +47,13 @@ class MVSAM_OT_click(bpy.types.Operator):
 
     def execute(self, context):
         scene = context.scene
+        item = objects.active(scene)
         try:
             photo = clickable(scene, self.view, self.x, self.y)
+            if item is not None and not self.new_object:
+                objects.require_unlocked(item)
         except MvsamError as error:
             return refuse(self, error)
-        item = objects.active(scene)
         if item is None or self.new_object:
             item = add_object(scene)
         prompt = Prompt("point", photo.view, self.include, ((self.x, self.y),))
@@ -75,7 +77,7 @@ class MVSAM_OT_remove_prompt(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        return poll_active(cls, context)
+        return poll_unlocked(cls, context)
 
     def invoke(self, context, event):
         place = photo_under_mouse(context, event)

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Operators on objects: make, remove, segment, isolate, and going through the photos."""
+"""Operators on objects: make, remove, move, select, segment, isolate."""
 
 import bpy
-from bpy.props import BoolProperty, IntProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, StringProperty
 
 from mvsam_engine.errors import MvsamError
 
 from ..core.prompts import can_segment
-from ..scene import build, images, jobs, objects, redraw
+from ..scene import jobs, objects, redraw, selection
 from ..scene.placement import capture_path
 from .running import CANCELLED, FINISHED, refuse, run_job
 
@@ -26,6 +26,27 @@ def poll_active(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bo
         return True
     cls.poll_message_set("There is no object yet: click on one in a photo")
     return False
+
+
+def poll_unlocked(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
+    """Whether there is an active object that may be changed; says so when not."""
+    if not poll_active(cls, context):
+        return False
+    item = objects.active(context.scene)
+    if item.locked:
+        cls.poll_message_set(f"{objects.why_locked(item)} Unlock it in the list first")
+        return False
+    return True
+
+
+def poll_answered(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
+    """Whether the active object has weights on the points; says so when not."""
+    if not poll_active(cls, context):
+        return False
+    if not objects.active(context.scene).answered:
+        cls.poll_message_set("The object has no masks yet: click on it, then wait for them")
+        return False
+    return True
 
 
 class MVSAM_OT_new_object(bpy.types.Operator):
@@ -58,7 +79,7 @@ class MVSAM_OT_remove_object(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        return poll_active(cls, context)
+        return poll_unlocked(cls, context)
 
     def execute(self, context):
         scene = context.scene
@@ -74,6 +95,72 @@ class MVSAM_OT_remove_object(bpy.types.Operator):
         return FINISHED
 
 
+class MVSAM_OT_move_object(bpy.types.Operator):
+    """Move the active object up or down in the list"""
+
+    bl_idname = "mvsam.move_object"
+    bl_label = "Move Object"
+    bl_options = {"UNDO"}
+
+    direction: EnumProperty(
+        name="Direction",
+        items=[("UP", "Up", "Towards the top"), ("DOWN", "Down", "Towards the end")],
+    )
+
+    @classmethod
+    def poll(cls, context):
+        if not poll_active(cls, context):
+            return False
+        if len(context.scene.mvsam.objects) < 2:
+            cls.poll_message_set("There is only one object")
+            return False
+        return True
+
+    def execute(self, context):
+        item = objects.active(context.scene)
+        if not objects.move(context.scene, item, -1 if self.direction == "UP" else 1):
+            return CANCELLED
+        redraw.redraw_all()
+        return FINISHED
+
+
+class MVSAM_OT_select_points(bpy.types.Operator):
+    """Select the active object's points in Edit Mode"""
+
+    bl_idname = "mvsam.select_points"
+    bl_label = "Select Points"
+    bl_options = {"REGISTER", "UNDO"}
+
+    action: EnumProperty(
+        name="Action",
+        items=[
+            ("SET", "Select", "Select these points and no others"),
+            ("ADD", "Add", "Select these points too"),
+            ("REMOVE", "Deselect", "Deselect these points"),
+        ],
+    )
+
+    @classmethod
+    def poll(cls, context):
+        return poll_answered(cls, context)
+
+    @classmethod
+    def description(cls, _context, properties):
+        return {
+            "SET": "Select the object's points, and no others, in Edit Mode",
+            "ADD": "Select the object's points too, in Edit Mode",
+            "REMOVE": "Deselect the object's points, in Edit Mode",
+        }[properties.action]
+
+    def execute(self, context):
+        try:
+            count = selection.select_object(context, objects.active(context.scene), self.action)
+        except MvsamError as error:
+            return refuse(self, error)
+        self.report({"INFO"}, f"{count:,} points selected.")
+        return FINISHED
+
+
 class MVSAM_OT_segment(bpy.types.Operator):
     """Make the active object's masks in all photos, from its clicks"""
 
@@ -85,7 +172,7 @@ class MVSAM_OT_segment(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if not poll_active(cls, context):
+        if not poll_unlocked(cls, context):
             return False
         if not can_segment(objects.to_scene_object(objects.active(context.scene))):
             cls.poll_message_set("Click on the object in a photo first")
@@ -106,78 +193,12 @@ class MVSAM_OT_isolate(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if not poll_active(cls, context):
-            return False
-        if not objects.active(context.scene).answered:
-            cls.poll_message_set("The object has no masks yet: click on it, then wait for them")
-            return False
-        return True
+        return poll_answered(cls, context)
 
     def execute(self, context):
         display = context.scene.mvsam.display
         display.isolate = not display.isolate
         redraw.redraw_all()
-        return FINISHED
-
-
-class MVSAM_OT_next_photo(bpy.types.Operator):
-    """Show the next photo, or an earlier one"""
-
-    bl_idname = "mvsam.next_photo"
-    bl_label = "Next Photo"
-
-    step: IntProperty(name="Step", default=1)
-
-    @classmethod
-    def poll(cls, context):
-        if len(context.scene.mvsam.photos):
-            return True
-        cls.poll_message_set("There are no photos yet")
-        return False
-
-    def execute(self, context):
-        settings = context.scene.mvsam
-        # From the photo that is seen, which a person may have chosen in the editor's own menu.
-        space = context.space_data
-        seen = ""
-        if space is not None and space.type == "IMAGE_EDITOR":
-            seen = images.view_of(context.scene, space.image)
-        views = [photo.view for photo in settings.photos]
-        start = views.index(seen) if seen in views else settings.active_photo
-        settings.active_photo = (start + self.step) % len(views)
-        redraw.redraw_all()
-        return FINISHED
-
-
-class MVSAM_OT_look_through(bpy.types.Operator):
-    """See the points through the active photo's camera, at the photo's size"""
-
-    bl_idname = "mvsam.look_through"
-    bl_label = "Look Through Photo"
-    bl_options = {"UNDO"}
-
-    @classmethod
-    def poll(cls, context):
-        return poll_reconstructed(cls, context)
-
-    def execute(self, context):
-        from ..scene.cameras import look_through
-
-        scene = context.scene
-        settings = scene.mvsam
-        try:
-            reconstruction = build.open_capture(scene).require_reconstruction()
-        except MvsamError as error:
-            return refuse(self, error)
-        photo = settings.photos[settings.active_photo]
-        camera = reconstruction.camera(photo.view)
-        if camera is None:
-            self.report({"WARNING"}, f"{photo.view} could not be placed. {photo.reason}")
-            return CANCELLED
-        look_through(scene, camera)
-        space = context.space_data
-        if space is not None and space.type == "VIEW_3D":
-            space.region_3d.view_perspective = "CAMERA"
         return FINISHED
 
 
@@ -197,8 +218,8 @@ def _is_stored(scene: bpy.types.Scene, object_id: str) -> bool:
 CLASSES = (
     MVSAM_OT_new_object,
     MVSAM_OT_remove_object,
+    MVSAM_OT_move_object,
+    MVSAM_OT_select_points,
     MVSAM_OT_segment,
     MVSAM_OT_isolate,
-    MVSAM_OT_next_photo,
-    MVSAM_OT_look_through,
 )
