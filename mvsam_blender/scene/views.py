@@ -19,11 +19,12 @@ from ..core.views import (
 )
 from . import objects
 from .props import MVSAM_PG_object, MVSAM_PG_photo
+from .props_views import MVSAM_PG_view
 
 
 def answers_of(item: MVSAM_PG_object) -> dict[str, ViewAnswer]:
     """The object's last answers by view."""
-    return {v.name: ViewAnswer(v.presence, v.confidence, v.area, v.checked) for v in item.views}
+    return {entry.name: _answer(entry) for entry in item.views}
 
 
 def book_answers(item: MVSAM_PG_object, stored: SceneObject) -> None:
@@ -50,6 +51,17 @@ def states(scene: bpy.types.Scene, item: MVSAM_PG_object | None) -> dict[str, Vi
         photo.view: state_of(photo.placed, answers.get(photo.view), pending, below)
         for photo in scene.mvsam.photos
     }
+
+
+def state(
+    scene: bpy.types.Scene, item: MVSAM_PG_object | None, photo: MVSAM_PG_photo
+) -> tuple[ViewState, ViewAnswer | None]:
+    """How the object stands in one photo, and the last answer there, None when there is none."""
+    entry = item.views.get(photo.view) if item is not None else None
+    answer = _answer(entry) if entry is not None else None
+    pending = item is not None and is_pending(objects.to_scene_object(item))
+    below = scene.mvsam.views.check_below
+    return state_of(photo.placed, answer, pending, below), answer
 
 
 def queue(scene: bpy.types.Scene, item: MVSAM_PG_object) -> list[str]:
@@ -95,3 +107,7 @@ def set_checked(item: MVSAM_PG_object, view: str, checked: bool) -> None:
             "Segment the object first; photos that could not be placed have no masks.",
         )
     entry.checked = checked
+
+
+def _answer(entry: MVSAM_PG_view) -> ViewAnswer:
+    return ViewAnswer(entry.presence, entry.confidence, entry.area, entry.checked)

@@ -9,7 +9,7 @@ from .panel_part import Part
 
 
 class MVSAM_UL_objects(bpy.types.UIList):
-    """Objects: colour, name, points, lowest confidence, eye."""
+    """Objects: colour, name, points, lowest confidence, eye, lock."""
 
     bl_idname = "MVSAM_UL_objects"
 
@@ -19,7 +19,9 @@ class MVSAM_UL_objects(bpy.types.UIList):
         color = row.row()
         color.ui_units_x = 1.0
         color.prop(item, "color", text="")
-        row.prop(item, "name", text="", emboss=False)
+        name = row.row()
+        name.enabled = not item.locked
+        name.prop(item, "name", text="", emboss=False)
         count = row.row()
         count.alignment = "RIGHT"
         if is_pending(objects.to_scene_object(item)):
@@ -28,6 +30,8 @@ class MVSAM_UL_objects(bpy.types.UIList):
             count.label(text=f"{_short(item.point_count)}  {item.lowest_confidence:.0%}")
         icon = "HIDE_OFF" if item.visible else "HIDE_ON"
         row.prop(item, "visible", text="", icon=icon, emboss=False)
+        icon = "LOCKED" if item.locked else "UNLOCKED"
+        row.prop(item, "locked", text="", icon=icon, emboss=False)
 
 
 class Objects(Part):
@@ -41,23 +45,32 @@ class Objects(Part):
         layout = self.layout
         settings = context.scene.mvsam
         row = layout.row()
+        several = len(settings.objects) > 1
         row.template_list(
-            MVSAM_UL_objects.bl_idname, "", settings, "objects", settings, "active_object", rows=3
+            MVSAM_UL_objects.bl_idname,
+            "",
+            settings,
+            "objects",
+            settings,
+            "active_object",
+            rows=5 if several else 3,
         )
         side = row.column(align=True)
         side.operator("mvsam.new_object", text="", icon="ADD")
         side.operator("mvsam.remove_object", text="", icon="REMOVE")
+        if several:
+            side.separator()
+            side.operator("mvsam.move_object", text="", icon="TRIA_UP").direction = "UP"
+            side.operator("mvsam.move_object", text="", icon="TRIA_DOWN").direction = "DOWN"
+            layout.prop(settings, "independent")
         layout.operator("mvsam.segment", icon="SHADERFX")
         layout.prop(settings, "auto")
         row = layout.row(align=True)
         row.operator("mvsam.isolate", depress=settings.display.isolate, icon="RESTRICT_VIEW_OFF")
         row.prop(settings.display, "threshold", text="")
-        item = objects.active(context.scene)
-        if item is not None and item.lowest_view and item.answered == item.revision:
-            layout.label(
-                text=f"Least sure: {item.lowest_view} ({item.lowest_confidence:.0%})",
-                icon="QUESTION",
-            )
+        row = layout.row(align=True)
+        for text, action in (("Select", "SET"), ("Add", "ADD"), ("Deselect", "REMOVE")):
+            row.operator("mvsam.select_points", text=text).action = action
 
 
 def _short(count: int) -> str:

@@ -4,7 +4,7 @@
 Every part has its own module; the same parts stand in the 3D Viewport and in the Image Editor.
 """
 
-from . import panel_objects, panel_photos
+from . import panel_objects, panel_photos, panel_views
 from .panel_display import Display
 from .panel_given import Given
 from .panel_objects import Objects
@@ -14,6 +14,7 @@ from .panel_photos import Photos
 from .panel_place import Place
 from .panel_reconstruct import Reconstruct
 from .panel_status import Status
+from .panel_views import Views
 
 # A part comes after the one that it stands in.
 _PARTS = (
@@ -23,9 +24,10 @@ _PARTS = (
     Given,
     Place,
     Objects,
+    Views,
     Display,
     Output,
 )
 
 PANELS = tuple(panel for part in _PARTS for panel in panels_of(part))
-CLASSES = (*panel_photos.CLASSES, *panel_objects.CLASSES, *PANELS)
+CLASSES = (*panel_photos.CLASSES, *panel_objects.CLASSES, *panel_views.CLASSES, *PANELS)
