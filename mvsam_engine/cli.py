@@ -10,6 +10,7 @@ import typer
 
 import mvsam_engine
 from mvsam_engine.cli_evaluate import evaluate_app
+from mvsam_engine.cli_export import export_app
 from mvsam_engine.cli_train import train_app
 from mvsam_engine.commands.terminal import EXIT_FAILED, Terminal
 from mvsam_engine.segment import DEFAULT_SEGMENTER, SEGMENTERS
@@ -22,7 +23,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-export_app = typer.Typer(help="Write results for other programs.", no_args_is_help=True)
 app.add_typer(export_app, name="export")
 weights_app = typer.Typer(help="Trained weights: what is known and here.", no_args_is_help=True)
 app.add_typer(weights_app, name="weights")
@@ -32,10 +32,6 @@ app.add_typer(train_app, name="train")
 CaptureDir = Annotated[Path, typer.Argument(metavar="DIR", help="The capture's folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable result on stdout.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Tracebacks for errors.")]
-OutDir = Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write to.")]
-ObjectNames = Annotated[
-    list[str] | None, typer.Option("--object", metavar="NAME", help="Repeatable; default: all.")
-]
 
 
 def _version(wanted: bool) -> None:
@@ -197,42 +193,6 @@ def segment(
         work.segment(
             terminal, directory, object_name, given, work.Answering(segmenter, encoder, reset)
         )
-
-
-@export_app.command("masks")
-def export_masks(
-    directory: CaptureDir,
-    out: OutDir,
-    object_names: ObjectNames = None,
-    as_json: AsJson = False,
-    verbose: Verbose = False,
-) -> None:
-    """OUT/<object>/<view>.png for every photo: 8-bit, 255 = object, size of the photo."""
-    terminal = Terminal(as_json, verbose)
-    with terminal.guarded():
-        from mvsam_engine.commands import work
-        from mvsam_engine.export.masks import export_masks as write
-
-        files = work.export(terminal, write, directory, out, object_names or [])
-        terminal.print(f"Wrote {len(files)} masks to {out}.")
-
-
-@export_app.command("overlays")
-def export_overlays(
-    directory: CaptureDir,
-    out: OutDir,
-    object_names: ObjectNames = None,
-    as_json: AsJson = False,
-    verbose: Verbose = False,
-) -> None:
-    """OUT/<view>.jpg with the objects tinted, and OUT/contact_sheet.jpg, to judge masks by."""
-    terminal = Terminal(as_json, verbose)
-    with terminal.guarded():
-        from mvsam_engine.commands import work
-        from mvsam_engine.export.overlays import export_overlays as write
-
-        files = work.export(terminal, write, directory, out, object_names or [])
-        terminal.print(f"Wrote {len(files)} pictures to {out}; look at {files[-1].name} first.")
 
 
 @app.command()

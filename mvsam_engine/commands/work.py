@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +15,6 @@ from mvsam_engine.commands.prompts import parse_box, parse_mask, parse_point, st
 from mvsam_engine.commands.terminal import Terminal
 from mvsam_engine.errors import UsageError
 from mvsam_engine.photos import IntakeOptions
-from mvsam_engine.progress import Progress
 from mvsam_engine.reconstruct import ReconstructOptions, method_for
 from mvsam_engine.segment import SEGMENTERS, load_segmenter
 
@@ -173,20 +172,6 @@ def segment(
             "warnings": progress.warnings,
         }
     )
-
-
-# What every module of `mvsam_engine.export` offers: capture, folder, object names, progress.
-Exporter = Callable[[Capture, Path, Sequence[str], Progress], list[Path]]
-
-
-def export(
-    terminal: Terminal, write: Exporter, root: Path, out: Path, names: Sequence[str]
-) -> list[Path]:
-    """Run an exporter on a capture; tells programs the files and gives them."""
-    with terminal.progress() as progress:
-        files = write(Capture.open(root), out, names, progress)
-    terminal.result({"files": [str(f) for f in files], "warnings": progress.warnings})
-    return files
 
 
 def _with_prompts(capture: Capture, name: str, given: GivenPrompts, reset: bool) -> SceneObject:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from mvsam_engine.capture import Capture, Photo, SceneObject
-from mvsam_engine.errors import SegmentationError
+from mvsam_engine.export.folder import OutputFolder
+from mvsam_engine.export.options import ExportOptions
+from mvsam_engine.export.selecting import some_objects
 from mvsam_engine.photos import read_rgb
 from mvsam_engine.progress import Progress
 
@@ -21,42 +24,42 @@ _TINT = 0.42
 
 
 def export_overlays(
-    capture: Capture, out: Path, names: Sequence[str], progress: Progress
+    capture: Capture, out: Path, options: ExportOptions, progress: Progress
 ) -> list[Path]:
     """Write ``OUT/<view>.jpg`` for every placed photo and ``OUT/contact_sheet.jpg``.
 
     Args:
         capture: with segmented objects.
         out: folder, made when missing.
-        names: of the objects; empty for all that have masks.
+        options: the objects to show; the rest does not matter.
         progress: counts photos.
 
     Returns:
         The files; the contact sheet is the last.
 
     Raises:
-        SegmentationError: there is nothing to show.
+        SegmentationError: there is nothing to show, or an object that is not there.
     """
-    objects = [o for o in capture.objects() if o.segmenter and (not names or o.name in names)]
-    if not objects:
-        raise SegmentationError(
-            "object.none", "There are no masks to show.", "Run `mvsam segment` first."
-        )
+    objects = some_objects(capture, options.objects, progress)
     placed = {c.view for c in capture.require_reconstruction().cameras}
     photos = [p for p in capture.photos() if p.view in placed]
-    out.mkdir(parents=True, exist_ok=True)
     progress.stage("Drawing overlays", len(photos))
     files: list[Path] = []
     thumbnails: list[Image.Image] = []
-    for photo in photos:
-        picture = _overlay(capture, photo, objects)
-        files.append(out / f"{photo.view}.jpg")
-        picture.save(files[-1], quality=90)
-        thumbnails.append(_thumbnail(picture, _caption(photo, objects)))
-        progress.step()
-    sheet = out / "contact_sheet.jpg"
-    _tile(thumbnails).save(sheet, quality=90)
-    return [*files, sheet]
+    with OutputFolder(out, "overlays", options.overwrite) as folder:
+        for photo in photos:
+            picture = _overlay(capture, photo, objects)
+            files.append(folder.write(f"{photo.view}.jpg", _jpeg(picture)))
+            thumbnails.append(_thumbnail(picture, _caption(photo, objects)))
+            progress.step()
+        files.append(folder.write("contact_sheet.jpg", _jpeg(_tile(thumbnails))))
+    return files
+
+
+def _jpeg(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
 
 
 def _overlay(capture: Capture, photo: Photo, objects: Sequence[SceneObject]) -> Image.Image:
