@@ -52,7 +52,7 @@ def export_glb(
     else:
         from mvsam_engine.export.mesh_weights import weighted_mesh
 
-        mesh = weighted_mesh(capture, options.mesh, items, progress)
+        mesh = weighted_mesh(capture, options.mesh, items, world, progress)
         data = mesh.glb(items, world)
     progress.stage("Writing GLB", 1)
     write_single(path, data, options.overwrite)
