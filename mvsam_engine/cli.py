@@ -11,6 +11,7 @@ import typer
 import mvsam_engine
 from mvsam_engine.cli_evaluate import evaluate_app
 from mvsam_engine.cli_export import export_app
+from mvsam_engine.cli_label import label
 from mvsam_engine.cli_train import train_app
 from mvsam_engine.commands.terminal import EXIT_FAILED, Terminal
 from mvsam_engine.segment import DEFAULT_SEGMENTER, SEGMENTERS
@@ -28,6 +29,7 @@ weights_app = typer.Typer(help="Trained weights: what is known and here.", no_ar
 app.add_typer(weights_app, name="weights")
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(train_app, name="train")
+app.command()(label)
 
 CaptureDir = Annotated[Path, typer.Argument(metavar="DIR", help="The capture's folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable result on stdout.")]
