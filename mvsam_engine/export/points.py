@@ -19,9 +19,9 @@ from mvsam_engine.progress import Progress
 
 # A point belongs to an object from this weight on.
 INSIDE = 0.5
-# Neighbours in a pointmap farther apart than this share of their distance to the camera are on
-# different surfaces.
-_SAME_SURFACE = 0.03
+# Where the steps to the two neighbours of a point differ by more than this share of both together,
+# they do not lie on one surface.
+_SAME_SURFACE = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -188,17 +188,28 @@ def weights_of(capture: Capture, item: SceneObject, pointmap: Pointmap) -> NDArr
 def _normals(pointmap: Pointmap, camera: Camera) -> NDArray[np.float32]:
     """[h, w, 3] unit normals towards the camera from the neighbours of each point; else zeros."""
     points = pointmap.points.astype(np.float64)
-    across, down = np.full_like(points, np.nan), np.full_like(points, np.nan)
-    across[:, 1:-1] = points[:, 2:] - points[:, :-2]
-    down[1:-1] = points[2:] - points[:-2]
+    down, even_down = _steps(points)
+    across, even_across = (a.swapaxes(0, 1) for a in _steps(points.swapaxes(0, 1)))
     towards = camera.center - points
-    distance = np.linalg.norm(towards, axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
         normal = np.cross(across, down)
         length = np.linalg.norm(normal, axis=-1)
-        reach = np.maximum(np.linalg.norm(across, axis=-1), np.linalg.norm(down, axis=-1))
-        good = (length > 0) & (reach < _SAME_SURFACE * distance)
         normal = normal / length[..., None]
         facing = np.sign(np.sum(normal * towards, axis=-1))
-    found = np.where(good[..., None], normal * facing[..., None], 0.0)
-    return np.nan_to_num(found).astype(np.float32)
+        good = even_down & even_across & (length > 0) & np.isfinite(facing)
+    return np.where(good[..., None], normal * facing[..., None], 0.0).astype(np.float32)
+
+
+def _steps(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """From the row before to the row after each point, and whether both lie on its surface.
+
+    Returns:
+        [h, w, 3], NaN in the first and last row, and [h, w].
+    """
+    step = np.full_like(points, np.nan)
+    bend = np.full_like(points, np.nan)
+    step[1:-1] = points[2:] - points[:-2]
+    bend[1:-1] = points[2:] + points[:-2] - 2.0 * points[1:-1]
+    with np.errstate(invalid="ignore"):
+        even = np.linalg.norm(bend, axis=-1) < _SAME_SURFACE * np.linalg.norm(step, axis=-1)
+    return step, even

@@ -104,6 +104,11 @@ def undistorted(camera: Camera) -> tuple[Camera, NDArray[np.float32] | None]:
     return replace(camera, model="PINHOLE", params=params), lookup
 
 
+def resampled(image: NDArray[np.uint8], lookup: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """A photo [H, W, ...] at the places of `lookup`; its border goes on beyond it."""
+    return cv2.remap(image, lookup, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
 def stage_photos(
     capture: Capture, folder: OutputFolder, shots: Sequence[Shot], below: str, progress: Progress
 ) -> None:
@@ -114,7 +119,7 @@ def stage_photos(
         path = capture.photo_path(shot.file.photo)
         if shot.lookup is None:
             return read_bytes(path)
-        pixels = cv2.remap(read_rgb(path), shot.lookup, None, cv2.INTER_LINEAR)
+        pixels = resampled(read_rgb(path), shot.lookup)
         if path.suffix.lower() == ".png":
             return cv2.imencode(".png", pixels[..., ::-1])[1].tobytes()
         return encode_jpeg(Image.fromarray(pixels))
@@ -151,8 +156,8 @@ def stage_shot_masks(
         if used is None:
             return None
         if shot.lookup is not None:
-            flat = cv2.remap(used.astype(np.uint8), shot.lookup, None, cv2.INTER_NEAREST)
-            return mask_png(flat > 0)
+            flat = cv2.remap(used.astype(np.uint8) * 255, shot.lookup, None, cv2.INTER_LINEAR)
+            return mask_png(flat > 127)
         return mask_png(shot.file.stored(used))
 
     written: dict[str, str] = {}
