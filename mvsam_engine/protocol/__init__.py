@@ -31,6 +31,7 @@ from mvsam_engine.protocol.placing import (
     PlaceParams,
     PlaceResult,
 )
+from mvsam_engine.protocol.previewing import PreviewParams, PreviewResult
 
 __all__ = [
     "PROTOCOL_VERSION",
@@ -48,6 +49,8 @@ __all__ = [
     "PlaceParams",
     "PlaceResult",
     "PrepareParams",
+    "PreviewParams",
+    "PreviewResult",
     "ProgressNote",
     "ReconstructParams",
     "ReconstructResult",

@@ -14,6 +14,7 @@ read and write them in the capture folder. docs/protocol.md shows a conversation
     segment       SegmentParams        SegmentResult
     delete        DeleteParams         (empty)
     place         PlaceParams          PlaceResult
+    preview       PreviewParams        PreviewResult
     cancel        CancelParams         (empty); the cancelled request ends with error `cancelled`
     shutdown      (none)               (empty)
 """
@@ -28,6 +29,7 @@ from mvsam_engine.errors import ProtocolError
 from mvsam_engine.fields import JsonObject
 from mvsam_engine.protocol.forecasting import ForecastParams
 from mvsam_engine.protocol.placing import PlaceParams
+from mvsam_engine.protocol.previewing import PreviewParams
 from mvsam_engine.protocol.reading import fields_of, texts_of
 
 PROTOCOL_VERSION = 1
@@ -332,6 +334,7 @@ RequestParams = (
     | SegmentParams
     | DeleteParams
     | PlaceParams
+    | PreviewParams
     | CancelParams
 )
 Note = ProgressNote | WarningNote | ViewAnsweredNote

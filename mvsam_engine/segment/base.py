@@ -79,9 +79,9 @@ class Segmenter(ABC):
             PhotoError: a photo cannot be read.
             Cancelled: cancellation was asked for.
         """
-        fingerprint = _fingerprint(capture)
-        if self._scene is not None and self._scene.fingerprint == fingerprint:
+        if self.is_prepared(capture):
             return
+        fingerprint = _fingerprint(capture)
         self._scene = None
         views = load_views(capture, self._sam.encoder, progress)
         tables = VisibilityTables(views, progress)
@@ -97,6 +97,25 @@ class Segmenter(ABC):
     def release(self) -> None:
         """Forget the prepared capture, so that its memory is free; `prepare` loads it again."""
         self._scene = None
+
+    def is_prepared(self, capture: Capture) -> bool:
+        """Whether `prepare` would have nothing to do for this capture."""
+        return self._scene is not None and self._scene.fingerprint == _fingerprint(capture)
+
+    def first_answer(self, item: SceneObject, view: str) -> ViewMask:
+        """What `predict` would tell first of a view, without asking the others.
+
+        Args:
+            item: the object; only its prompts in `view` may be given.
+            view: name of a view in which something is included.
+
+        Raises:
+            SegmentationError: not prepared, or prompts that cannot be answered.
+        """
+        scene = self._require_scene()
+        told: list[ViewMask] = []
+        self._first(scene, gather_hints(item, scene.views, scene.capture), told.append)
+        return next(mask for mask in told if mask.view == view)
 
     def predict(
         self, item: SceneObject, progress: Progress, on_view: OnView | None = None
@@ -115,14 +134,23 @@ class Segmenter(ABC):
             SegmentationError: not prepared, or prompts that cannot be answered.
             Cancelled: cancellation was asked for.
         """
-        scene = self._scene
-        if scene is None:
-            raise SegmentationError(
-                "segmenter.unprepared", "The segmenter has no capture yet.", "Call prepare first."
-            )
+        scene = self._require_scene()
         hints = gather_hints(item, scene.views, scene.capture)
         masks = self._answer(scene, hints, progress, on_view)
         return MaskSet(item.id, item.revision, self.name, tuple(masks))
+
+    def _require_scene(self) -> PreparedScene:
+        if self._scene is None:
+            raise SegmentationError(
+                "segmenter.unprepared", "The segmenter has no capture yet.", "Call prepare first."
+            )
+        return self._scene
+
+    def _first(
+        self, scene: PreparedScene, hints: dict[int, Hints], on_view: OnView | None
+    ) -> dict[int, Asked]:
+        """Answers in the views where something is included, told to `on_view` at once."""
+        return first_answers(self._sam, scene, hints, on_view)
 
     @abstractmethod
     def _answer(

@@ -19,8 +19,11 @@ from mvsam_engine.segment.points import spread_points
 from mvsam_engine.segment.sam import SamPrompts
 from mvsam_engine.segment.scene import SceneView
 
-# A stroke or an excluded mask is worth this many points.
+# A stroke, an excluded box or an excluded mask is worth this many points.
 POINTS_PER_AREA = 6
+
+# Strokes whose half width is less, in cells, are lines: their points lie on them.
+THINNEST_AREA = 1.5
 
 # Logits that a painted mask stands for.
 MASK_LOGIT = 8.0
@@ -105,10 +108,53 @@ def _with(hints: Hints, prompt: Prompt, view: SceneView, capture: Capture) -> Hi
         if prompt.include:
             corners = np.concatenate([xy.min(axis=0), xy.max(axis=0)])
             return replace(hints, box=_joined(hints.box, corners))
-        xy = xy.mean(axis=0, keepdims=True)
-    elif prompt.kind == "stroke" and len(xy) > POINTS_PER_AREA:
-        xy = xy[np.linspace(0, len(xy) - 1, POINTS_PER_AREA).round().astype(int)]
+        xy = _points_in_box(xy)
+    elif prompt.kind == "stroke":
+        xy = _points_of_stroke(xy, prompt.radius, view)
     return _with_points(hints, xy, prompt.include)
+
+
+def _points_in_box(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The middle of a box and of its four quarters, [5, 2]: what an excluded box says."""
+    low, size = corners.min(axis=0), np.ptp(corners, axis=0)
+    shares = np.array([(0.5, 0.5), (0.25, 0.25), (0.75, 0.25), (0.25, 0.75), (0.75, 0.75)])
+    return low + shares * size
+
+
+def _points_of_stroke(
+    path: NDArray[np.float64], radius: float, view: SceneView
+) -> NDArray[np.float64]:
+    """Points [n, 2] that stand for a brush stroke.
+
+    Of a thin one they lie evenly on its line, however unevenly the mouse was read; of a wide one
+    all over what it covers.
+
+    Args:
+        path: [n, 2] photo pixels.
+        radius: half its width in photo pixels.
+        view: the photo.
+    """
+    rows, columns = view.shape
+    cell = view.photo.width / columns
+    if radius < THINNEST_AREA * cell:
+        return _along(path, POINTS_PER_AREA)
+    covered = np.zeros((rows, columns), np.uint8)
+    cells = np.floor(path / [view.photo.width / columns, view.photo.height / rows]).astype(np.int32)
+    half = round(radius / cell)
+    cv2.polylines(covered, [cells.reshape(-1, 1, 2)], isClosed=False, color=1, thickness=2 * half)
+    for x, y in cells.tolist():
+        cv2.circle(covered, (x, y), half, 1, -1)
+    return view.to_photo(spread_points(covered > 0, POINTS_PER_AREA))
+
+
+def _along(path: NDArray[np.float64], most: int) -> NDArray[np.float64]:
+    """At most `most` points [n, 2] at even distances along a path [m, 2], its ends included."""
+    steps = np.linalg.norm(np.diff(path, axis=0), axis=1)
+    length = np.concatenate([[0.0], np.cumsum(steps)])
+    if length[-1] == 0.0:
+        return path[:1]
+    places = np.linspace(0.0, length[-1], min(most, len(path)))
+    return np.stack([np.interp(places, length, path[:, i]) for i in range(2)], axis=1)
 
 
 def _with_mask(hints: Hints, mask: NDArray[np.bool_], include: bool, view: SceneView) -> Hints:

@@ -36,6 +36,7 @@ from mvsam_engine.segment.base import (
 )
 from mvsam_engine.segment.fusion import OBJECT, PROMPT_GAIN, Fused, agreement, fuse
 from mvsam_engine.segment.hints import Hints
+from mvsam_engine.segment.reconcile import reconciled
 from mvsam_engine.segment.sam import BATCH, Sam, SamAnswer
 from mvsam_engine.segment.scale import Asked, point_fit, settled_choice
 from mvsam_engine.segment.scene import SceneView
@@ -112,6 +113,7 @@ class FusingSegmenter(Segmenter):
         progress.stage("Masks", len(hints) + options.rounds * len(views))
         asked = self._first(scene, hints, on_view)
         logits = {i: self._settled(scene, hints, i, one) for i, one in asked.items()}
+        logits = reconciled(scene, asked, logits)
         progress.step(len(hints))
         trust = dict.fromkeys(logits, options.person_trust)
         presence: dict[int, float] = {}

@@ -21,6 +21,7 @@ from mvsam_engine.protocol import (
     PlaceParams,
     PlaceResult,
     PrepareParams,
+    PreviewParams,
     ReconstructParams,
     ReconstructResult,
     Request,
@@ -30,6 +31,7 @@ from mvsam_engine.protocol import (
     to_json,
 )
 from mvsam_engine.service.channel import Channel
+from mvsam_engine.service.previewing import preview
 from mvsam_engine.service.wishes import wish_of
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ class Worker:
             SegmentParams.METHOD,
             DeleteParams.METHOD,
             PlaceParams.METHOD,
+            PreviewParams.METHOD,
         }
     )
 
@@ -71,6 +74,9 @@ class Worker:
             SegmentParams.METHOD: lambda: self._segment(request, progress, channel),
             DeleteParams.METHOD: lambda: self._delete(DeleteParams.from_json(params)),
             PlaceParams.METHOD: lambda: self._place(PlaceParams.from_json(params), progress),
+            PreviewParams.METHOD: lambda: to_json(
+                preview(PreviewParams.from_json(params), self._segmenters.values())
+            ),
             "doctor": doctor.report,
         }
         return answers[request.method]()
