@@ -7,14 +7,13 @@ with which SAM is asked there as if a person had given them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from mvsam_engine.segment.base import OnView, PreparedScene, first_answers
+from mvsam_engine.segment.base import PreparedScene
 from mvsam_engine.segment.fusion import Fused, joined_prompts, prompts_from_fused
 from mvsam_engine.segment.hints import NO_HINTS, Hints
 from mvsam_engine.segment.rounds import FusingSegmenter
 from mvsam_engine.segment.sam import Sam, SamAnswer, SamPrompts
-from mvsam_engine.segment.scale import Asked
 from mvsam_engine.segment.scene import SceneView
 
 
@@ -22,11 +21,6 @@ class LiftSegmenter(FusingSegmenter):
     """See the module."""
 
     name = "lift"
-
-    def _first(
-        self, scene: PreparedScene, hints: dict[int, Hints], on_view: OnView | None
-    ) -> dict[int, Asked]:
-        return first_answers(self._sam, scene, hints, on_view)
 
     def _witnesses(
         self, scene: PreparedScene, hints: dict[int, Hints], fused: dict[int, Fused]
@@ -37,7 +31,7 @@ class LiftSegmenter(FusingSegmenter):
         self,
         scene: PreparedScene,
         hints: dict[int, Hints],
-        fused: Sequence[Fused],
+        fused: Mapping[int, Fused],
         which: Sequence[int],
     ) -> list[SamAnswer]:
         prompts = [self._prompts(scene.views[i], hints.get(i), fused[i]) for i in which]

@@ -178,7 +178,7 @@ class MVSamSegmenter(NetworkSegmenter, FusingSegmenter):
         self,
         scene: PreparedScene,
         hints: dict[int, Hints],
-        fused: Sequence[Fused],
+        fused: Mapping[int, Fused],
         which: Sequence[int],
     ) -> list[SamAnswer]:
         dense = {

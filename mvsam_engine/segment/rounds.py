@@ -5,17 +5,18 @@
    or the whole, other views settle it (`segment.scale`).
 2. Each 3D point gets one weight from the masks of all views that see it (`fusion.fuse`).
 3. Every view that sees the object is asked again with those weights; of the answers the one that
-   agrees best with the weights is kept, or the weights themselves where none does.
+   agrees best with the weights is kept, or the weights themselves where none does. The first time
+   they are asked from the prompted views outward (`segment.waves`).
 4. Steps 2 and 3 repeat with all views' masks.
 
 A view in which no point of the object is seen gets an empty mask. What differs between segmenters
-is who is asked, and how: `FusingSegmenter._first` and `FusingSegmenter._ask`.
+is who is asked, and how: `Segmenter._first` and `FusingSegmenter._ask`.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -41,6 +42,7 @@ from mvsam_engine.segment.sam import BATCH, Sam, SamAnswer
 from mvsam_engine.segment.scale import Asked, point_fit, settled_choice
 from mvsam_engine.segment.scene import SceneView
 from mvsam_engine.segment.visibility import UNSEEN
+from mvsam_engine.segment.waves import Waves
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class RoundOptions:
 
     Attributes:
         rounds: how often masks are fused and fed back.
+        shared: in the first round, a view's turn comes when it sees this share of what some view
+            has found (`segment.waves`).
         person_trust: say of a view with prompts; a view without has at most 1.
         score_weight: what the decoder's own score of a candidate counts, against 1 for its
             agreement.
@@ -58,6 +62,7 @@ class RoundOptions:
     """
 
     rounds: int = 2
+    shared: float = 0.6
     person_trust: float = 1.0
     score_weight: float = 0.5
     least_agreement: float = 0.4
@@ -78,12 +83,6 @@ class FusingSegmenter(Segmenter):
         self._options = options or RoundOptions()
 
     @abstractmethod
-    def _first(
-        self, scene: PreparedScene, hints: dict[int, Hints], on_view: OnView | None
-    ) -> dict[int, Asked]:
-        """Answers in the views where something is included, told to `on_view` at once."""
-
-    @abstractmethod
     def _witnesses(
         self,
         scene: PreparedScene,
@@ -97,7 +96,7 @@ class FusingSegmenter(Segmenter):
         self,
         scene: PreparedScene,
         hints: dict[int, Hints],
-        fused: Sequence[Fused],
+        fused: Mapping[int, Fused],
         which: Sequence[int],
     ) -> list[SamAnswer]:
         """Answers of some views, given the prompts and the fused weights."""
@@ -116,14 +115,13 @@ class FusingSegmenter(Segmenter):
         logits = reconciled(scene, asked, logits)
         progress.step(len(hints))
         trust = dict.fromkeys(logits, options.person_trust)
-        presence: dict[int, float] = {}
-        for number in range(options.rounds):
-            fused = self._fuse_all(scene, logits, trust)
-            fixed = set(logits) if number == 0 else set()
-            new, presence = self._ask_all(scene, hints, fused, fixed, progress)
-            logits = new | {i: logits[i] for i in fixed}
+        presence = self._spread(scene, hints, logits, trust, progress)
+        everyone = range(len(views))
+        for _ in range(options.rounds - 1):
+            fused = self._fuse(scene, everyone, logits, trust)
+            logits, presence = self._ask_seeing(scene, hints, fused, everyone, progress)
             trust = self._trust(logits, fused, hints)
-        fused = self._fuse_all(scene, logits, trust)
+        fused = self._fuse(scene, everyone, logits, trust)
         return [
             self._final(view, logits.get(i), fused[i], presence.get(i, 1.0))
             for i, view in enumerate(views)
@@ -155,28 +153,72 @@ class FusingSegmenter(Segmenter):
 
         return on_cells(view, asked.answer, settled_choice(asked, agreement_elsewhere))
 
-    def _fuse_all(
-        self,
-        scene: PreparedScene,
-        logits: dict[int, NDArray[np.float32]],
-        trust: dict[int, float],
-    ) -> list[Fused]:
-        masks = {i: probability(one) for i, one in logits.items()}
-        return [fuse(i, scene.views, scene.tables, masks, trust) for i in range(len(scene.views))]
-
-    def _ask_all(
+    def _spread(
         self,
         scene: PreparedScene,
         hints: dict[int, Hints],
-        fused: list[Fused],
-        fixed: set[int],
+        logits: dict[int, NDArray[np.float32]],
+        trust: dict[int, float],
+        progress: Progress,
+    ) -> dict[int, float]:
+        """Let the views answer one after the other, from the prompted ones outward.
+
+        Args:
+            scene: the views.
+            hints: the person's prompts.
+            logits: [cells] of the prompted views; those of the others are added.
+            trust: of the same views; that of the others is added.
+            progress: counts views.
+
+        Returns:
+            Presence of the views that were asked.
+        """
+        presence: dict[int, float] = {}
+        waves = Waves(scene.tables, range(len(scene.views)), self._options.shared)
+        waves.answered({i: one > 0 for i, one in logits.items()})
+        left = len(scene.views) - len(logits)
+        progress.step(len(logits))
+        while wave := waves.next():
+            left -= len(wave)
+            fused = self._fuse(scene, {*wave, *hints}, logits, trust)
+            new, seen = self._ask_seeing(scene, hints, fused, wave, progress)
+            presence |= seen
+            logits |= new
+            trust |= self._trust(new, fused, hints)
+            waves.answered({i: one > 0 for i, one in new.items()})
+            waves.give_up([i for i in wave if i not in new])
+        progress.step(left)
+        return presence
+
+    def _fuse(
+        self,
+        scene: PreparedScene,
+        which: Iterable[int],
+        logits: dict[int, NDArray[np.float32]],
+        trust: dict[int, float],
+    ) -> dict[int, Fused]:
+        masks = {i: probability(one) for i, one in logits.items()}
+        return {i: fuse(i, scene.views, scene.tables, masks, trust) for i in which}
+
+    def _ask_seeing(
+        self,
+        scene: PreparedScene,
+        hints: dict[int, Hints],
+        fused: dict[int, Fused],
+        among: Collection[int],
         progress: Progress,
     ) -> tuple[dict[int, NDArray[np.float32]], dict[int, float]]:
-        """Logits [cells] and presence of every view that sees the object and is not `fixed`."""
-        which = [
-            i for i in range(len(fused)) if i not in fixed and self._asks(scene, hints, fused, i)
-        ]
-        progress.step(len(fused) - len(which))
+        """Logits [cells] and presence of those views that see the object.
+
+        Args:
+            scene: the views.
+            hints: the person's prompts.
+            fused: of these views, and of all with prompts.
+            among: the views.
+            progress: counts them.
+        """
+        which = [i for i in among if self._asks(scene, hints, fused[i], i)]
+        progress.step(len(among) - len(which))
         logits: dict[int, NDArray[np.float32]] = {}
         presence: dict[int, float] = {}
         for start in range(0, len(which), BATCH):
@@ -187,13 +229,11 @@ class FusingSegmenter(Segmenter):
             progress.step(len(part))
         return logits, presence
 
-    def _asks(
-        self, scene: PreparedScene, hints: dict[int, Hints], fused: list[Fused], i: int
-    ) -> bool:
+    def _asks(self, scene: PreparedScene, hints: dict[int, Hints], fused: Fused, i: int) -> bool:
         """Whether view `i` has anything of the object to be asked about."""
         if i in hints and hints[i].says_where:
             return True
-        return fused[i].solid_area(scene.views[i].shape) >= self._options.least_area
+        return fused.solid_area(scene.views[i].shape) >= self._options.least_area
 
     def _chosen(
         self, view: SceneView, answer: SamAnswer, fused: Fused, hint: Hints | None
@@ -216,7 +256,7 @@ class FusingSegmenter(Segmenter):
     def _trust(
         self,
         logits: dict[int, NDArray[np.float32]],
-        fused: list[Fused],
+        fused: dict[int, Fused],
         hints: dict[int, Hints],
     ) -> dict[int, float]:
         """How much each view's mask counts in the next fusion."""
