@@ -8,10 +8,11 @@ not from the current one.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from mvsam_engine.capture import Prompt, SceneObject
+
+from .strokes import distance_to_path
 
 
 class Revisions:
@@ -34,16 +35,27 @@ class Revisions:
 def nearest_prompt(
     prompts: Sequence[Prompt], view: str, xy: tuple[float, float], reach: float
 ) -> int | None:
-    """Index of the prompt of `view` nearest to photo pixel `xy`, None beyond `reach` pixels."""
+    """Index of the prompt of `view` nearest to photo pixel `xy`, None beyond `reach` pixels.
+
+    Boxes are their frames, strokes all that they cover. Masks have no place of their own.
+    """
     best: tuple[float, int] | None = None
     for index, prompt in enumerate(prompts):
-        if prompt.view != view:
+        if prompt.view != view or not prompt.xy:
             continue
-        for position in prompt.xy:
-            distance = math.dist(position, xy)
-            if distance <= reach and (best is None or distance < best[0]):
-                best = (distance, index)
+        distance = distance_to(prompt, xy)
+        # Of two at the same place the newer one, which lies on top.
+        if distance <= reach and (best is None or distance <= best[0]):
+            best = (distance, index)
     return None if best is None else best[1]
+
+
+def distance_to(prompt: Prompt, xy: tuple[float, float]) -> float:
+    """How far photo pixel `xy` is from what a prompt's mark covers, in pixels."""
+    if prompt.kind == "box":
+        (x0, y0), (x1, y1) = prompt.xy
+        return distance_to_path(xy, ((x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)))
+    return max(0.0, distance_to_path(xy, prompt.xy) - prompt.radius)
 
 
 def is_pending(item: SceneObject) -> bool:

@@ -42,8 +42,8 @@ def test_nearest_prompt_is_of_the_same_view_and_within_reach():
     assert nearest_prompt(prompts, "a", (20, 20), 5) is None
     assert nearest_prompt(prompts, "b", (48, 49), 5) == 2
     assert nearest_prompt(prompts, "c", (10, 20), 1000) is None
-    # Exactly in the middle the older one wins.
-    assert nearest_prompt(prompts, "a", (20, 20), 10) == 0
+    # Exactly in the middle the newer one wins, which lies on top.
+    assert nearest_prompt(prompts, "a", (20, 20), 10) == 1
 
 
 def cup(*prompts, revision=4, answered=0):
