@@ -11,8 +11,9 @@ from mvsam_engine.errors import SegmentationError
 from mvsam_engine.fields import JsonObject
 
 from . import groups, images, points, renaming
-from .props import MVSAM_PG_object, MVSAM_PG_prompt
+from .props import MVSAM_PG_object
 from .session import session
+from .stored_prompts import fill, to_prompt
 
 # Told apart by eye on photos, also with the common colour blindnesses (Okabe and Ito, 2008).
 PALETTE = (
@@ -193,16 +194,14 @@ def request_json(item: MVSAM_PG_object) -> JsonObject:
 
 def prompts_of(item: MVSAM_PG_object) -> tuple[Prompt, ...]:
     """The object's prompts in the order given."""
-    return tuple(_to_prompt(p) for p in item.prompts)
+    return tuple(to_prompt(p) for p in item.prompts)
 
 
 def set_prompts(item: MVSAM_PG_object, prompts: tuple[Prompt, ...], revision: int) -> None:
     """Replace the object's prompts."""
     item.prompts.clear()
     for prompt in prompts:
-        # Strokes and masks cannot be edited here; the capture keeps them for the command line.
-        if prompt.kind in {"point", "box"}:
-            _fill(item.prompts.add(), prompt)
+        fill(item.prompts.add(), prompt)
     item.revision = revision
 
 
@@ -213,7 +212,7 @@ def add_prompt(item: MVSAM_PG_object, prompt: Prompt) -> None:
         SegmentationError: the object is locked.
     """
     require_unlocked(item)
-    _fill(item.prompts.add(), prompt)
+    fill(item.prompts.add(), prompt)
     item.revision = session().revisions.next(item.object_id, item.revision)
 
 
@@ -226,18 +225,6 @@ def remove_prompt(item: MVSAM_PG_object, index: int) -> None:
     require_unlocked(item)
     item.prompts.remove(index)
     item.revision = session().revisions.next(item.object_id, item.revision)
-
-
-def _to_prompt(stored: MVSAM_PG_prompt) -> Prompt:
-    corners = ((stored.x, stored.y), (stored.x2, stored.y2))
-    xy = corners if stored.kind == "box" else corners[:1]
-    return Prompt(kind=stored.kind, view=stored.view, include=stored.include, xy=xy)
-
-
-def _fill(stored: MVSAM_PG_prompt, prompt: Prompt) -> None:
-    stored.kind, stored.view, stored.include = prompt.kind, prompt.view, prompt.include
-    stored.x, stored.y = prompt.xy[0]
-    stored.x2, stored.y2 = prompt.xy[-1]
 
 
 def _free_number(scene: bpy.types.Scene) -> int:

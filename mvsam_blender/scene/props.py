@@ -8,7 +8,6 @@ import bpy
 from bpy.props import (
     BoolProperty,
     CollectionProperty,
-    EnumProperty,
     FloatProperty,
     FloatVectorProperty,
     IntProperty,
@@ -20,6 +19,8 @@ from .props_given import CLASSES as GIVEN_CLASSES
 from .props_given import MVSAM_PG_given
 from .props_place import CLASSES as PLACE_CLASSES
 from .props_place import MVSAM_PG_place
+from .props_prompt import CLASSES as PROMPT_CLASSES
+from .props_prompt import MVSAM_PG_marking, MVSAM_PG_prompt
 from .props_views import CLASSES as VIEWS_CLASSES
 from .props_views import MVSAM_PG_view, MVSAM_PG_views
 
@@ -83,24 +84,6 @@ class MVSAM_PG_photo(bpy.types.PropertyGroup):
     height: IntProperty(name="Height")
     placed: BoolProperty(name="Placed", description="Its camera has been found")
     reason: StringProperty(name="Reason", description="Why it could not be placed")
-
-
-class MVSAM_PG_prompt(bpy.types.PropertyGroup):
-    """A hint of what belongs to an object, in photo pixels (x right, y down, corner origin)."""
-
-    kind: EnumProperty(
-        items=[
-            ("point", "Point", "One position"),
-            ("box", "Box", "Two corners"),
-        ],
-        default="point",
-    )
-    view: StringProperty(name="View")
-    include: BoolProperty(name="Include", default=True)
-    x: FloatProperty()
-    y: FloatProperty()
-    x2: FloatProperty()
-    y2: FloatProperty()
 
 
 class MVSAM_PG_object(bpy.types.PropertyGroup):
@@ -234,15 +217,16 @@ class MVSAM_PG_scene(bpy.types.PropertyGroup):
     points: PointerProperty(type=MVSAM_PG_points)
     given: PointerProperty(type=MVSAM_PG_given)
     place: PointerProperty(type=MVSAM_PG_place)
+    marking: PointerProperty(type=MVSAM_PG_marking)
     views: PointerProperty(type=MVSAM_PG_views)
 
 
 CLASSES = (
     *GIVEN_CLASSES,
     *PLACE_CLASSES,
+    *PROMPT_CLASSES,
     *VIEWS_CLASSES,
     MVSAM_PG_photo,
-    MVSAM_PG_prompt,
     MVSAM_PG_object,
     MVSAM_PG_display,
     MVSAM_PG_points,
