@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 from mvsam_engine.capture import Capture, MaskSet, Reconstruction, SceneObject, ViewMask
 from mvsam_engine.errors import SegmentationError, UsageError
+from mvsam_engine.memory import MemoryShortError, told_when_short
 from mvsam_engine.progress import Progress
+from mvsam_engine.protocol.smaller import WorkSetting, next_smaller
 
 if TYPE_CHECKING:
     from mvsam_engine.photos import IntakeOptions
@@ -21,6 +23,13 @@ if TYPE_CHECKING:
     from mvsam_engine.reconstruct import ReconstructOptions
     from mvsam_engine.reconstruct.forecast import Forecast
     from mvsam_engine.segment import Segmenter
+
+# What `told_when_short` says of making masks; what they need grows with the number of photos.
+SEGMENT_SHORT = (
+    "masks of so many photos",
+    "Close other programs, or make a capture with fewer of the photos.",
+    "Choose the processor as the device.",
+)
 
 
 def reconstruct_photos(
@@ -65,8 +74,40 @@ def reconstruct_photos(
         expected = _forecast_of(capture, [], options)
         if not expected.fits:
             progress.warn("memory.short", expected.sentence(), expected.advice())
-        reconstruction = reconstruct(capture, geometry, options, progress)
+        with told_when_short(*_if_short(options)):
+            reconstruction = reconstruct(capture, geometry, options, progress)
     return capture, reconstruction
+
+
+def _if_short(options: ReconstructOptions) -> tuple[str, str, str]:
+    """What `told_when_short` says of a reconstruction: what it was, what to do, also on a GPU."""
+    setting = WorkSetting(options.preset, options.max_size or 0, options.device)
+    smaller = next_smaller(setting)
+    choose = f"choose {smaller.words}" if smaller else "use fewer photos"
+    return (
+        f"reconstructing with {setting.words}",
+        f"Close other programs, or {choose}.",
+        f"Choose the processor as the device, or {choose}.",
+    )
+
+
+def refuse_if_short(
+    root: Path, sources: Sequence[Path], options: ReconstructOptions, recursive: bool = False
+) -> None:
+    """Refuse a reconstruction that memory will not suffice for, before anything is changed.
+
+    Args:
+        root: as for `forecast_photos`, like the others.
+        sources: see there.
+        options: see there.
+        recursive: see there.
+
+    Raises:
+        MemoryShortError: the forecast says so, with the code ``memory.forecast``.
+    """
+    expected = forecast_photos(root, sources, options, recursive)
+    if not expected.fits:
+        raise MemoryShortError("memory.forecast", expected.sentence())
 
 
 def forecast_photos(
@@ -138,15 +179,17 @@ def segment_object(
     """
     check_prompts(capture, item)
     with capture.writing():
-        segmenter.prepare(capture, progress)
+        with told_when_short(*SEGMENT_SHORT):
+            segmenter.prepare(capture, progress)
 
         def first_answer(mask: ViewMask) -> None:
             capture.put_pending(item.id, mask)
             if on_view is not None:
                 on_view(mask)
 
-        masks = segmenter.predict(item, progress, first_answer)
-        images = _encode_masks(capture, masks, progress)
+        with told_when_short(*SEGMENT_SHORT):
+            masks = segmenter.predict(item, progress, first_answer)
+            images = _encode_masks(capture, masks, progress)
         with capture.transaction() as transaction:
             return capture.put_masks(item, masks, images, transaction)
 

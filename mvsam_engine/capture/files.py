@@ -12,13 +12,16 @@ import errno
 import io
 import json
 import os
+import platform
 import shutil
+import sys
+import time
 import uuid
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -253,6 +256,8 @@ def recover(root: Path) -> None:
 def writer_lock(root: Path) -> Generator[None]:
     """Hold the capture for writing; the system releases it even when the process is killed.
 
+    The holder writes who it is into the file, so that others can be told whom they wait for.
+
     Raises:
         CaptureError: another process holds it, or the folder cannot be written to.
     """
@@ -263,22 +268,58 @@ def writer_lock(root: Path) -> Generator[None]:
         raise disk_error(path, error) from error
     with file:
         try:
-            _lock(file.fileno())
+            _lock(file)
         except OSError as error:
             raise CaptureError(
                 "capture.busy",
-                f"Another program is working on the capture {root.name!r}.",
+                f"{_holder(file)} is working on the capture {root.name!r}.",
                 "Wait until it has finished, or cancel it there.",
             ) from error
+        _sign(file)
         yield
 
 
-def _lock(descriptor: int) -> None:
+def _sign(file: BinaryIO) -> None:
+    """Write into a lock file who holds it."""
+    name = Path(sys.argv[0] or sys.executable).stem
+    program = " ".join(["mvsam", *sys.argv[1:2]]) if name in ("__main__", "mvsam") else name
+    holder = {
+        "program": program,
+        "pid": os.getpid(),
+        "host": platform.node(),
+        "since": time.strftime("%Y-%m-%d %H:%M:%S"),
+    }
+    try:
+        file.truncate(0)
+        file.write(json.dumps(holder).encode())
+        file.flush()
+    except OSError:
+        return  # a full disk: the lock holds all the same, only its signature is missing
+
+
+def _holder(file: BinaryIO) -> str:
+    """Who holds a lock, as the subject of a sentence."""
+    try:
+        file.seek(0)
+        holder = json.loads(file.read(1000))
+        where = "" if holder["host"] == platform.node() else f" on {holder['host']}"
+        text = f"{holder['program']} (process {holder['pid']}{where}, since {holder['since']})"
+        return text if text.isprintable() else "Another program"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "Another program"
+
+
+def _lock(file: BinaryIO) -> None:
     if os.name == "nt":  # pragma: no cover
         import msvcrt
 
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        # Beyond the signature: Windows lets nobody read a byte that is locked.
+        file.seek(_LOCKED_BYTE)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
     else:
         import fcntl
 
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+_LOCKED_BYTE = 1 << 20

@@ -85,10 +85,13 @@ def doctor(terminal: Terminal) -> bool:
         ("engine", f"{report['engine']}, {report['licence']}"),
         ("Python", f"{report['python']} ({report['executable']})"),
         ("platform", f"{report['platform']}, {report['cores']} cores"),
-        ("memory", f"{report['memory_gb']} GB; free on disk: {report['disk_free_gb']} GB"),
+        ("memory", f"{report['memory_gb']} GB, of it free: {report['memory_free_gb']} GB"),
+        ("disk", f"{report['disk_free_gb']} GB free"),
         ("device", device),
         *((name, version or "missing") for name, version in report["libraries"].items()),
         *((w["name"], f"{w['state']}, {w['licence']}") for w in report["weights"]),
+        ("weights in", report["weights_folder"]),
+        *((f"preset {p['name']}", _what_it_takes(p)) for p in report["presets"]),
     ]
     for name, value in rows:
         table.add_row(name, value)
@@ -99,6 +102,15 @@ def doctor(terminal: Terminal) -> bool:
         terminal.print("Everything that the default needs is here.")
     terminal.result(report)
     return not report["problems"]
+
+
+def _what_it_takes(preset: JsonObject) -> str:
+    """A preset on this machine."""
+    fits = "" if preset["fits"] else ", more than is free"
+    return (
+        f"{preset['photos']} photos of a phone: about {preset['minutes']:.0f} min, "
+        f"{preset['memory_gb']} GB of memory{fits}"
+    )
 
 
 def weights(terminal: Terminal) -> None:

@@ -104,6 +104,7 @@ class ReconstructParams:
             capture, "" to find them.
         mesh: file with the person's mesh in the cameras' world, "" for none.
         preset: how much work to put in: draft, normal or fine.
+        careful: refuse with ``memory.forecast`` when memory will not suffice, before any work.
     """
 
     METHOD: ClassVar[str] = "reconstruct"
@@ -119,6 +120,7 @@ class ReconstructParams:
     cameras: str = ""
     mesh: str = ""
     preset: str = "normal"
+    careful: bool = False
 
     @classmethod
     def from_json(cls, data: object) -> ReconstructParams:
@@ -137,6 +139,7 @@ class ReconstructParams:
             cameras=f.text("cameras", ""),
             mesh=f.text("mesh", ""),
             preset=f.text("preset", "normal"),
+            careful=f.flag("careful", False),
         )
 
 
@@ -175,18 +178,25 @@ class SegmentParams:
         object: the object in the JSON form of object.json (`capture.schema.object_to_json`);
             its `revision` comes back in the answer.
         segmenter: name of the method, "" for the default.
+        device: auto, cpu, cuda or mps.
     """
 
     METHOD: ClassVar[str] = "segment"
     capture: str
     object: JsonObject
     segmenter: str = ""
+    device: str = "auto"
 
     @classmethod
     def from_json(cls, data: object) -> SegmentParams:
         """Read `params`."""
         f = fields_of(data, cls.METHOD)
-        return cls(f.text("capture"), f.mapping("object"), f.text("segmenter", ""))
+        return cls(
+            f.text("capture"),
+            f.mapping("object"),
+            f.text("segmenter", ""),
+            f.text("device", "auto"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,12 +231,13 @@ class PrepareParams:
     METHOD: ClassVar[str] = "prepare"
     capture: str
     segmenter: str = ""
+    device: str = "auto"
 
     @classmethod
     def from_json(cls, data: object) -> PrepareParams:
         """Read `params`."""
         f = fields_of(data, cls.METHOD)
-        return cls(f.text("capture"), f.text("segmenter", ""))
+        return cls(f.text("capture"), f.text("segmenter", ""), f.text("device", "auto"))
 
 
 @dataclass(frozen=True, slots=True)

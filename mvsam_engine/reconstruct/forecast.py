@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mvsam_engine.memory import limit_mb
 from mvsam_engine.reconstruct.base import ReconstructOptions
 from mvsam_engine.reconstruct.presets import PRESETS
 
@@ -205,7 +206,9 @@ def free_memory_mb() -> float | None:
         return None
     for line in lines:
         if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) / 1024
+            free = int(line.split()[1]) / 1024
+            limit = limit_mb()
+            return free if limit is None else min(free, max(limit[0] - limit[1], 0.0))
     return None
 
 

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mvsam_engine import doctor, jobs
+from mvsam_engine import doctor, jobs, memory
 from mvsam_engine.capture import Capture, ViewMask
 from mvsam_engine.capture.schema import object_from_json, object_to_json, placement_to_json
 from mvsam_engine.fields import JsonObject
+from mvsam_engine.memory import MemoryShortError
 from mvsam_engine.progress import Progress
 from mvsam_engine.protocol import (
     DeleteParams,
@@ -55,7 +56,7 @@ class Worker:
     )
 
     def __init__(self) -> None:
-        self._segmenters: dict[str, Segmenter] = {}
+        self._segmenters: dict[tuple[str, str], Segmenter] = {}
 
     def do(self, request: Request, progress: Progress, channel: Channel) -> JsonObject:
         """Do a request of `METHODS` and give its result.
@@ -79,7 +80,13 @@ class Worker:
             ),
             "doctor": doctor.report,
         }
-        return answers[request.method]()
+        try:
+            return answers[request.method]()
+        except MemoryShortError:
+            # What is only kept warm may be what is missing now.
+            self._segmenters.clear()
+            memory.release()
+            raise
 
     def _reconstruct(self, params: ReconstructParams, progress: Progress) -> JsonObject:
         from mvsam_engine.photos import IntakeOptions
@@ -93,9 +100,12 @@ class Worker:
             cameras=Path(params.cameras) if params.cameras else None,
             mesh=Path(params.mesh) if params.mesh else None,
         )
+        root, sources = Path(params.capture), [Path(p) for p in params.photos]
+        if params.careful:
+            jobs.refuse_if_short(root, sources, options, params.recursive)
         _, reconstruction = jobs.reconstruct_photos(
-            Path(params.capture),
-            [Path(p) for p in params.photos],
+            root,
+            sources,
             method_for(params.geometry, options),
             options,
             progress,
@@ -117,8 +127,8 @@ class Worker:
     def _prepare(self, params: PrepareParams, progress: Progress) -> JsonObject:
         capture = Capture.open(Path(params.capture))
         capture.require_reconstruction()
-        with capture.writing():
-            self._segmenter(params.segmenter).prepare(capture, progress)
+        with capture.writing(), memory.told_when_short(*jobs.SEGMENT_SHORT):
+            self._segmenter(params.segmenter, params.device).prepare(capture, progress)
         return {}
 
     def _segment(self, request: Request, progress: Progress, channel: Channel) -> JsonObject:
@@ -130,7 +140,8 @@ class Worker:
         def tell(mask: ViewMask) -> None:
             channel.send(ViewAnsweredNote(request.id, item.id, item.revision, mask.view))
 
-        segmenter = self._segmenter(params.segmenter)
+        with memory.told_when_short(*jobs.SEGMENT_SHORT):
+            segmenter = self._segmenter(params.segmenter, params.device)
         stored = jobs.segment_object(capture, item, segmenter, progress, tell)
         return to_json(
             SegmentResult(
@@ -160,13 +171,14 @@ class Worker:
             )
         )
 
-    def _segmenter(self, name: str) -> Segmenter:
+    def _segmenter(self, name: str, device: str) -> Segmenter:
         from mvsam_engine.segment import DEFAULT_SEGMENTER, load_segmenter
 
-        name = name or DEFAULT_SEGMENTER
-        if name not in self._segmenters:
-            self._segmenters = {name: load_segmenter(name)}
-        return self._segmenters[name]
+        key = (name or DEFAULT_SEGMENTER, device)
+        if key not in self._segmenters:
+            self._segmenters.clear()  # before the next is loaded: two may be too much
+            self._segmenters[key] = load_segmenter(*key)
+        return self._segmenters[key]
 
 
 def _forecast(params: ForecastParams) -> JsonObject:

@@ -103,7 +103,7 @@ def test_what_a_killed_process_left_is_swept_up(made):
 
 
 def test_two_programs_do_not_make_scenes_in_one_folder(made):
-    with writer_lock(made), pytest.raises(CaptureError, match="Another program"):
+    with writer_lock(made), pytest.raises(CaptureError, match="is working on the capture"):
         make_scenes(made, range(1), TINY, CheapEncoder(), Progress())
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import IO
 
 import mvsam_engine
-from mvsam_engine.errors import ReconstructionError
+from mvsam_engine.errors import MvsamError, ReconstructionError
+from mvsam_engine.memory import OUT, MemoryShortError, child_short
 from mvsam_engine.progress import Progress
 from mvsam_engine.reconstruct.classical.sfm_job import PhotoFacts, Said, SfmJob, load_facts
 from mvsam_engine.reconstruct.classical.sparse import SparseModel, load_model
@@ -37,6 +38,7 @@ def run_sfm(job: SfmJob, progress: Progress) -> tuple[SparseModel | None, dict[s
 
     Raises:
         ReconstructionError: the child process died.
+        MemoryShortError: it died for lack of memory.
         Cancelled: cancellation was asked for; the child is gone.
     """
     folder = Path(job.folder)
@@ -56,6 +58,7 @@ def run_worker(module: str, job: Path, folder: Path, progress: Progress) -> None
 
     Raises:
         ReconstructionError: the child process died.
+        MemoryShortError: it died for lack of memory.
         Cancelled: cancellation was asked for; the child is gone.
     """
     package_root = Path(mvsam_engine.__file__).resolve().parents[1]
@@ -122,9 +125,11 @@ def _follow(child: subprocess.Popen[str], progress: Progress) -> bool:
         ended = ended or said.end
 
 
-def _death_sentence(folder: Path, code: int | None) -> ReconstructionError:
+def _death_sentence(folder: Path, code: int | None) -> MvsamError:
     """What to tell when the child died, with the last words of its log."""
     log = (folder / "worker.log").read_text(encoding="utf-8", errors="replace").strip()
+    if child_short(code, log):
+        return MemoryShortError(OUT, "Placing the photos was ended for lack of memory.")
     last = log.splitlines()[-1][:300] if log else "it left no message"
     return ReconstructionError(
         "reconstruct.crashed",
