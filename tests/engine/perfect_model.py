@@ -100,7 +100,7 @@ class PerfectModel:
     metric: bool = False
     out_of_memory: int = 1000
     needs: InputNeeds = NEEDS
-    memory: MemoryNeeds = MemoryNeeds(1.0, 1.0, 1.0, 224 * 168)
+    memory: MemoryNeeds = field(default_factory=lambda: MemoryNeeds(1.0, 1.0, 1.0, 224 * 168))
     name: str = "perfect"
     ran: list[list[int]] = field(default_factory=list)
     device: str = ""

@@ -45,7 +45,7 @@ def test_weights_of_one_align_as_without():
 
 def test_a_similarity_is_found_although_a_third_of_the_points_is_wrong():
     random = np.random.default_rng(1)
-    source = random.normal(size=(900, 3)) + [0, 0, 6]
+    source = random.normal(size=(900, 3)) + np.array([0.0, 0.0, 6.0])
     q, _ = np.linalg.qr(random.normal(size=(3, 3)))
     true = Similarity(2.5, q * np.sign(np.linalg.det(q)), np.array([1.0, -2.0, 3.0]))
     target = true.apply(source)

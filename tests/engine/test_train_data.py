@@ -207,7 +207,10 @@ def test_a_missing_mask_is_not_an_empty_one(tmp_path):
 
 def test_several_runs_read_the_same_scene(tmp_path):
     scene = flat_scene(tmp_path / "s")
-    with writer_lock(scene / "capture"), pytest.raises(CaptureError, match="is working on the capture"):
+    with (
+        writer_lock(scene / "capture"),
+        pytest.raises(CaptureError, match="is working on the capture"),
+    ):
         load_scene(scene, CheapEncoder(), Progress())
     load_scene(scene, CheapEncoder(), Progress())  # its features are there from now on
     encoder = CheapEncoder()
