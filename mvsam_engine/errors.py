@@ -47,6 +47,10 @@ class SegmentationError(MvsamError):
     """The prompts cannot be answered."""
 
 
+class SurfaceError(MvsamError):
+    """The points do not make a surface, or what makes one is not installed."""
+
+
 class TrainingError(MvsamError):
     """The training data cannot be used, or a training run cannot go on."""
 
