@@ -80,7 +80,7 @@ class EngineProcess:
                     stdout=subprocess.PIPE,
                     stderr=log,
                     env=scrubbed_environment(os.environ),
-                    creationflags=_no_window_flag(),
+                    creationflags=no_window_flag(),
                 )
         except OSError as error:
             raise EngineError(
@@ -156,6 +156,6 @@ def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
     return stream
 
 
-def _no_window_flag() -> int:
+def no_window_flag() -> int:
     """Windows opens a console for every child unless told not to."""
     return subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0
