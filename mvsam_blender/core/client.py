@@ -29,11 +29,17 @@ from mvsam_engine.protocol import (
     to_json,
 )
 
+from .endings import memory_kills, why_ended
 from .events import CANCELLED, EngineDied, EngineError, Event, Failed, Finished
 from .process import EngineProcess
 
 _POLL_SECONDS = 0.05
 _STOP_PATIENCE = 3.0
+# A process that closed its output is at its end.
+_DEATH_PATIENCE = 0.5
+# An engine on a slow disk takes a few seconds to say hello; a program that is none never does.
+_HELLO_PATIENCE = 40.0
+_TRIM_INTERVAL = 20.0
 
 
 class EngineClient:
@@ -52,6 +58,10 @@ class EngineClient:
         self._open: dict[int, str] = {}
         self._internal: set[int] = set()
         self._next_id = 1
+        self._started = 0.0
+        self._told_silent = False
+        self._trimmed = 0.0
+        self._memory_kills: int | None = None
 
     # --- process -------------------------------------------------------------------------------
 
@@ -79,6 +89,8 @@ class EngineClient:
         if self._process is not None:
             return
         self._process = EngineProcess(self.command, self.log)
+        self._started, self._told_silent = time.monotonic(), False
+        self._memory_kills = memory_kills()
         self.hello = None
         greeting = HelloParams(f"mvsam-blender {__version__}", PROTOCOL_VERSION)
         self._internal.add(self._send(HelloParams.METHOD, to_json(greeting)))
@@ -91,6 +103,11 @@ class EngineClient:
         process.send(encode(Request(self._take_id(), "shutdown")))
         process.close(_STOP_PATIENCE)
         self._forget()
+
+    def kill(self) -> None:
+        """End the engine at once; `drain` then tells its death as if it had come by itself."""
+        if self._process is not None:
+            self._process.kill()
 
     # --- requests ------------------------------------------------------------------------------
 
@@ -167,6 +184,8 @@ class EngineClient:
                 events += self._mourn(self._process)
             else:
                 events += self._event_of(line)
+        if self._process is not None:
+            events += self._look_after(self._process)
         return events
 
     # --- inside --------------------------------------------------------------------------------
@@ -181,6 +200,24 @@ class EngineClient:
         if self._process is not None:
             self._process.send(encode(request))
         return request.id
+
+    def _look_after(self, process: EngineProcess) -> list[Event]:
+        """Keep the log small, and say when an engine does not answer at all."""
+        now = time.monotonic()
+        if now - self._trimmed > _TRIM_INTERVAL:
+            self._trimmed = now
+            process.log.trim()
+        if self.hello is not None or self._told_silent or now - self._started < _HELLO_PATIENCE:
+            return []
+        self._told_silent = True
+        note = WarningNote(
+            0,
+            "engine.silent",
+            f"The engine has not answered for {_HELLO_PATIENCE:.0f} seconds.",
+            "Check its Python or command in the preferences; a remote one must not ask for a "
+            "password.",
+        )
+        return [note]
 
     def _event_of(self, line: bytes) -> list[Event]:
         try:
@@ -224,31 +261,19 @@ class EngineClient:
     def _mourn(self, process: EngineProcess) -> list[Event]:
         """Events for an engine whose output ended: every open request fails, then its death."""
         self._process = None
-        code = process.exit_code(_STOP_PATIENCE)
+        code = process.exit_code(_DEATH_PATIENCE)
         process.close(0.0)
-        lines = process.last_lines()
-        why = f" It said: {lines[-1].strip()}" if lines else ""
-        error = ErrorBody(
-            "engine.died",
-            f"The engine stopped unexpectedly ({_exit_words(code)}).{why}",
-            "What was complete is kept. Try again; it starts anew. The log tells more.",
-        )
+        lines = process.log.last_lines()
+        kills = (self._memory_kills, memory_kills())
+        error = why_ended(code, self.hello is not None, lines, kills)
         open_requests = self.open_requests
         ends: list[Event] = [Failed(i, self._open[i], error) for i in open_requests]
         self._forget()
-        return [*ends, EngineDied(error, open_requests, lines, process.log)]
+        return [*ends, EngineDied(error, open_requests, lines, process.log.path)]
 
     def _forget(self) -> None:
         self._open.clear()
         self._internal.clear()
-
-
-def _exit_words(code: int | None) -> str:
-    if code is None:
-        return "it closed its output"
-    if code < 0:
-        return f"killed by signal {-code}, perhaps for lack of memory"
-    return f"exit code {code}"
 
 
 def _as_exception(error: ErrorBody) -> Exception:

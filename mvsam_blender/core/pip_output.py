@@ -63,6 +63,7 @@ class PipProgress:
             return
         collecting = _COLLECTING.match(line)
         if collecting:
+            self.done = self.total = 0
             self.text = f"Looking for {collecting[1]}"
 
     def _meet(self, name: str) -> None:

@@ -16,15 +16,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from .engine_log import EngineLog
 from .events import EngineError
 
 # Blender's own interpreter settings would break another interpreter's; OCIO is Blender's colours.
 _SCRUBBED_NAMES = ("VIRTUAL_ENV", "OCIO")
 _SCRUBBED_PREFIX = "PYTHON"
-
-_TAIL_BYTES = 16 * 1024
-_LOG_LIMIT = 4 * 1024 * 1024
-_LAST_LINES = 12
 
 
 def engine_command(python: str) -> list[str]:
@@ -60,25 +57,24 @@ class EngineProcess:
             raise EngineError(
                 "engine.unset",
                 "Blender does not know yet where the MV-SAM engine is.",
-                "Set the engine's Python in the add-on's preferences.",
+                "Install it, or set its Python, in the add-on's preferences.",
             )
-        self.log = log
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._process = self._start(list(command))
-        threading.Thread(target=self._read, name="mvsam-engine-reader", daemon=True).start()
+        self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._process = self._start(list(command), log)
+        for work in (self._read, self._write):
+            name = f"mvsam-engine{work.__name__}"
+            threading.Thread(target=work, name=name, daemon=True).start()
 
-    def _start(self, command: list[str]) -> subprocess.Popen[bytes]:
+    def _start(self, command: list[str], log: Path) -> subprocess.Popen[bytes]:
         try:
-            self.log.parent.mkdir(parents=True, exist_ok=True)
-            if self.log.is_file() and self.log.stat().st_size > _LOG_LIMIT:
-                self.log.replace(self.log.with_name(f"{self.log.name}.old"))
-            with self.log.open("ab") as log:
-                self._log_start = log.seek(0, os.SEEK_END)
+            self.log = EngineLog(log)
+            with self.log.open() as errors:
                 return subprocess.Popen(
                     command,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
-                    stderr=log,
+                    stderr=errors,
                     env=scrubbed_environment(os.environ),
                     creationflags=no_window_flag(),
                 )
@@ -95,13 +91,11 @@ class EngineProcess:
         return self._process.pid
 
     def send(self, line: bytes) -> None:
-        """Write one line; a dead engine is noticed by `receive`, not here."""
-        try:
-            _pipe(self._process.stdin).write(line)
-            _pipe(self._process.stdin).flush()
-        except (OSError, ValueError) as error:
-            # The reader thread sees the same death and reports it once, with the log's last lines.
-            self.note(f"A message could not be sent: {error}")
+        """Have one line written; never waits for an engine that does not read.
+
+        A dead engine is noticed by `receive`, not here.
+        """
+        self._outgoing.put(line)
 
     def receive(self, timeout: float = 0.0) -> bytes | None:
         """The next line; None at the end of its output.
@@ -121,27 +115,27 @@ class EngineProcess:
             return None
 
     def close(self, patience: float) -> None:
-        """Close its stdin, wait `patience` seconds for it to end, kill it otherwise."""
-        try:
-            _pipe(self._process.stdin).close()
-        except OSError as error:
-            self.note(f"Its input was closed already: {error}")
+        """End its input, wait `patience` seconds for it to end, kill it otherwise."""
+        self._outgoing.put(None)
         if self.exit_code(patience) is None:
-            self._process.kill()
-            self._process.wait()
+            self.kill()
 
-    def note(self, text: str) -> None:
-        """Append a line of ours to the log."""
-        with self.log.open("a", encoding="utf-8") as log:
-            log.write(f"[add-on] {text}\n")
+    def kill(self) -> None:
+        """End it at once; `receive` tells the end of its output."""
+        self._outgoing.put(None)
+        self._process.kill()
+        self._process.wait()
 
-    def last_lines(self) -> tuple[str, ...]:
-        """The last lines that this process wrote to the log."""
-        with self.log.open("rb") as log:
-            size = log.seek(0, os.SEEK_END)
-            log.seek(max(self._log_start, size - _TAIL_BYTES))
-            text = log.read().decode("utf-8", "replace")
-        return tuple(line for line in text.splitlines() if line.strip())[-_LAST_LINES:]
+    def _write(self) -> None:
+        stream = _pipe(self._process.stdin)
+        try:
+            while (line := self._outgoing.get()) is not None:
+                stream.write(line)
+                stream.flush()
+            stream.close()
+        except (OSError, ValueError) as error:
+            # The reader thread sees the same death and reports it once, with the log's last lines.
+            self.log.note(f"A message could not be sent: {error}")
 
     def _read(self) -> None:
         with _pipe(self._process.stdout) as output:

@@ -48,6 +48,11 @@ def test_caches_and_folders_are_told_as_what_they_are():
     assert fed("Collecting kornia==0.9.0 (from mvsam-engine==0.1.0)").title == "Looking for kornia"
 
 
+def test_what_comes_after_a_download_is_not_counted_by_it():
+    progress = fed(DOWNLOADING + "Collecting sympy (from torch==2.13.0)\n")
+    assert progress.title == "Looking for sympy" and progress.share == 0
+
+
 def test_unpacking_comes_last_and_counts_packages():
     progress = fed(DOWNLOADING + "Installing collected packages: mpmath, sympy, torch\n")
     assert progress.title == "Unpacking 3 packages" and progress.installing
