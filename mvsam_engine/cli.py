@@ -31,6 +31,9 @@ app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(train_app, name="train")
 app.command()(label)
 
+# Written out, because the methods' package imports numpy, and help should not wait; a test compares.
+_GEOMETRIES = "auto, classical, posed, da3, da3-small, da3-large, vggt, pi3"
+
 CaptureDir = Annotated[Path, typer.Argument(metavar="DIR", help="The capture's folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable result on stdout.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Tracebacks for errors.")]
@@ -61,7 +64,10 @@ def reconstruct(
     capture: Annotated[Path, typer.Option(metavar="DIR", help="Made when it does not exist.")],
     geometry: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Reconstructor; default: by what is given."),
+        typer.Option(
+            metavar="NAME",
+            help=f"Method: {_GEOMETRIES}; default: by what is given and installed.",
+        ),
     ] = None,
     cameras: Annotated[
         Path | None,
@@ -232,6 +238,9 @@ def weights_list(as_json: AsJson = False, verbose: Verbose = False) -> None:
 @weights_app.command("get")
 def weights_get(
     name: Annotated[str, typer.Argument(metavar="NAME", help="As `mvsam weights list` has it.")],
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="You know the licence and accept it.")
+    ] = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -240,13 +249,17 @@ def weights_get(
     with terminal.guarded():
         from mvsam_engine.commands import weights
 
-        weights.get(terminal, name)
+        weights.get(terminal, name, accept_licence)
 
 
 @weights_app.command("add")
 def weights_add(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="As `mvsam weights list` has it.")],
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The checkpoint, under any name.")],
+    first: Annotated[
+        str, typer.Argument(metavar="[NAME]", help="Left out: the file's tensors tell.")
+    ],
+    second: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="The checkpoint, under any name.")
+    ] = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -255,7 +268,21 @@ def weights_add(
     with terminal.guarded():
         from mvsam_engine.commands import weights
 
-        weights.add(terminal, name, file)
+        weights.add(terminal, first, second)
+
+
+@weights_app.command("remove")
+def weights_remove(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As `mvsam weights list` has it.")],
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Delete weights that were fetched or added."""
+    terminal = Terminal(as_json, verbose)
+    with terminal.guarded():
+        from mvsam_engine.commands import weights
+
+        weights.remove(terminal, name)
 
 
 @app.command()

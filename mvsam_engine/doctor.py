@@ -208,6 +208,8 @@ def weights_status() -> list[JsonObject]:
             "purpose": entry.purpose,
             "megabytes": round(entry.size / 1e6, 1),
             "licence": entry.license,
+            "commercial": getattr(entry, "commercial", True),
+            "needs": getattr(entry, "needs", ""),
             "origin": origin,
             "path": str(path),
             "state": state,

@@ -119,17 +119,19 @@ def weights(terminal: Terminal) -> None:
     table = Table()
     for column in ("name", "state", "size"):
         table.add_column(column, no_wrap=True)
-    table.add_column("licence")
-    table.add_column("for")
+    for column in ("licence", "for", "memory"):
+        table.add_column(column)
     for entry in entries:
         size = f"{entry['megabytes']:.0f} MB"
-        table.add_row(entry["name"], entry["state"], size, entry["licence"], entry["purpose"])
+        licence = entry["licence"] + ("" if entry["commercial"] else " (not commercial)")
+        row = (entry["name"], entry["state"], size, licence, entry["purpose"], entry["needs"])
+        table.add_row(*row)
     terminal.print(table)
     for entry in entries:
         if entry["origin"].startswith("https:"):
             terminal.print(f"{entry['name']}: {entry['origin']}")
     terminal.print(
         "`mvsam weights get NAME` fetches those with an address; "
-        "`mvsam weights add NAME FILE` takes a file that you have."
+        "`mvsam weights add FILE` takes a file that you have."
     )
     terminal.result(entries)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 
 from mvsam_engine.capture.model import Reconstruction
@@ -12,6 +13,7 @@ from mvsam_engine.errors import CaptureError, UsageError
 from mvsam_engine.place.carry import carry_placement
 from mvsam_engine.progress import Progress
 from mvsam_engine.reconstruct.base import ReconstructOptions, Reconstructor
+from mvsam_engine.reconstruct.neural.backends import BACKENDS, Backend
 
 
 def _load_classical() -> Reconstructor:
@@ -26,12 +28,29 @@ def _load_posed() -> Reconstructor:
     return PosedReconstructor()
 
 
+def _load_auto() -> Reconstructor:
+    from mvsam_engine.reconstruct.neural.choose import AutoReconstructor
+
+    return AutoReconstructor()
+
+
+def _load_neural(backend: Backend) -> Reconstructor:
+    from mvsam_engine.reconstruct.neural.reconstructor import NeuralReconstructor
+
+    return NeuralReconstructor(backend.name, backend.load)
+
+
 # What `ReconstructOptions.cameras` is when it stands for the cameras that the capture has.
 OWN_CAMERAS = "capture"
 
 # Name of each method to the function that loads it (and, only then, its libraries).
 RECONSTRUCTORS: Mapping[str, Callable[[], Reconstructor]] = MappingProxyType(
-    {"classical": _load_classical, "posed": _load_posed}
+    {
+        "auto": _load_auto,
+        "classical": _load_classical,
+        "posed": _load_posed,
+        **{name: partial(_load_neural, backend) for name, backend in BACKENDS.items()},
+    }
 )
 
 
@@ -44,8 +63,12 @@ def method_for(name: str, options: ReconstructOptions) -> str:
     """
     _check_given(options)
     has = [f"--{what}" for what in ("cameras", "mesh") if getattr(options, what) is not None]
+    if name in ("", "auto") and has:
+        return "posed"
     if not name:
-        return "posed" if has else "classical"
+        from mvsam_engine.reconstruct.neural.choose import installed
+
+        return "auto" if installed() else "classical"
     if name not in RECONSTRUCTORS:
         raise UsageError(
             "usage.geometry",

@@ -43,6 +43,7 @@ BESIDE = "beside"
 # Geometries that cannot place one photo, and why.
 NEED_MORE = {
     "classical": "it measures depth between photos, and these are single ones",
+    "auto": "it would have to choose again for each photo; name a model",
     "posed": "it needs cameras that are known, and these photos have none",
 }
 # A file of annotations that is larger is none: SA-1B's have up to a few megabytes.

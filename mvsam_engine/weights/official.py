@@ -21,10 +21,14 @@ class OfficialCheckpoint:
     Attributes:
         name: how it is called here, safe as a file name.
         purpose: what it is good for, in a few words.
-        size: bytes of the file.
+        size: bytes of the file; about so many where `sha256` is "".
         license: name of the licence.
-        sha256: of the file, hexadecimal.
+        sha256: of the file, hexadecimal; "" where no public source tells it, and the file is
+            known by its tensors instead.
         url: where its authors publish it.
+        commercial: whether the licence allows commercial use.
+        needs: memory that a run takes, in words.
+        gated: its site asks for a form first, so only a person can fetch it.
     """
 
     name: str
@@ -33,20 +37,31 @@ class OfficialCheckpoint:
     license: str
     sha256: str
     url: str
+    commercial: bool = True
+    needs: str = ""
+    gated: bool = False
 
     @property
     def path(self) -> Path:
-        """Where the file is or would be, under its published name."""
-        return weights_folder() / self.url.rsplit("/", 1)[-1]
+        """Where the file is or would be, under its published name if that tells what it is."""
+        published = self.url.rsplit("/", 1)[-1]
+        generic = published.startswith(("model.", "pytorch_model."))
+        return weights_folder() / (self.name + Path(published).suffix if generic else published)
 
     @property
     def key(self) -> str:
         """Name and the first hash digits: changes whenever the weights do."""
-        return f"{self.name}-{self.sha256[:8]}"
+        return f"{self.name}-{self.sha256[:8] or 'unpinned'}"
+
+    @property
+    def terms(self) -> str:
+        """The licence, and what it means, in words."""
+        use = "commercial use allowed" if self.commercial else "not for commercial use"
+        return f"{self.license}: {use}"
 
     def is_here(self) -> bool:
-        """Whether a file of the right size is there; its hash is checked when it is read."""
-        return self.path.is_file() and self.path.stat().st_size == self.size
+        """Whether a file of the right size is there; its content is checked when it is read."""
+        return self.path.is_file() and (not self.sha256 or self.path.stat().st_size == self.size)
 
 
 _SAM = "https://dl.fbaipublicfiles.com/segment_anything/"
@@ -54,7 +69,7 @@ _SAM2 = "https://dl.fbaipublicfiles.com/segment_anything_2/092824/"
 
 # Sizes and hashes are those that several public projects measured on the published files. (The
 # digits in the names of SAM's files are from their MD5, not from their SHA-256.)
-CHECKPOINTS: tuple[OfficialCheckpoint, ...] = (
+SAM_CHECKPOINTS: tuple[OfficialCheckpoint, ...] = (
     OfficialCheckpoint(
         name="sam-vit-b",
         purpose="image encoder and decoder of SAM, base",
@@ -112,6 +127,73 @@ CHECKPOINTS: tuple[OfficialCheckpoint, ...] = (
         url=_SAM2 + "sam2.1_hiera_large.pt",
     ),
 )
+
+
+_HUB = "https://huggingface.co/"
+
+# The numbers of `needs` are for full-size photos; docs/models.md has where they come from.
+GEOMETRY_CHECKPOINTS: tuple[OfficialCheckpoint, ...] = (
+    OfficialCheckpoint(
+        name="da3-small",
+        purpose="cameras and points from photos: Depth Anything 3, small",
+        size=137_248_940,
+        license="Apache-2.0",
+        sha256="364492e38a3a06d221ac75da7f6621ada3f2361cd24fde11ba79091e9f40efcf",
+        url=_HUB + "depth-anything/DA3-SMALL/resolve/main/model.safetensors",
+        needs="0.4 GB and 0.1 GB a photo; runs on a CPU",
+    ),
+    OfficialCheckpoint(
+        name="da3-base",
+        purpose="cameras and points from photos: Depth Anything 3, base (recommended)",
+        size=541_518_028,
+        license="Apache-2.0",
+        sha256="e01067dc1659613083d9145a9a2547ccdbe6ccbbf83c4fe7b3e8a4e2bdae78b5",
+        url=_HUB + "depth-anything/DA3-BASE/resolve/main/model.safetensors",
+        needs="0.8 GB and 0.2 GB a photo; runs on a CPU",
+    ),
+    OfficialCheckpoint(
+        name="da3-large",
+        purpose="cameras and points from photos: Depth Anything 3, large",
+        size=1_643_000_000,
+        license="CC BY-NC 4.0",
+        sha256="",
+        url=_HUB + "depth-anything/DA3-LARGE/resolve/main/model.safetensors",
+        commercial=False,
+        needs="2.3 GB and 0.35 GB a photo; half of that on a GPU",
+    ),
+    OfficialCheckpoint(
+        name="vggt",
+        purpose="cameras and points from photos: VGGT-1B",
+        size=5_026_367_224,
+        license="CC BY-NC 4.0",
+        sha256="f164acf60724910d8fe1578bb499d800850c7bb0948db7555c413f9fbe60467e",
+        url=_HUB + "facebook/VGGT-1B/resolve/main/model.safetensors",
+        commercial=False,
+        needs="6 GB and 0.4 GB a photo; half of that on a GPU",
+    ),
+    OfficialCheckpoint(
+        name="vggt-commercial",
+        purpose="cameras and points from photos: VGGT-1B, for commercial use too",
+        size=5_026_367_224,
+        license="VGGT License v1 (no military use)",
+        sha256="2b766b284359bc47ce26be107254621f685b758a0282082ff109f3ff02788b53",
+        url=_HUB + "facebook/VGGT-1B-Commercial/resolve/main/model.safetensors",
+        needs="6 GB and 0.4 GB a photo; half of that on a GPU",
+        gated=True,
+    ),
+    OfficialCheckpoint(
+        name="pi3",
+        purpose="cameras and points from photos: pi-3",
+        size=3_835_000_000,
+        license="CC BY-NC 4.0",
+        sha256="",
+        url=_HUB + "yyfz233/Pi3/resolve/main/model.safetensors",
+        commercial=False,
+        needs="4.5 GB and 0.2 GB a photo; half of that on a GPU",
+    ),
+)
+
+CHECKPOINTS = SAM_CHECKPOINTS + GEOMETRY_CHECKPOINTS
 
 
 def weights_folder() -> Path:

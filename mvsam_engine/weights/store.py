@@ -37,14 +37,16 @@ def add_file(entry: OfficialCheckpoint, source: Path, progress: Progress) -> Pat
     target = entry.path
     try:
         size = source.stat().st_size
-        if size != entry.size:
+        if entry.sha256 and size != entry.size:
             raise wrong_file(entry, source, f"{size:,} bytes instead of {entry.size:,}", size)
+        if not entry.sha256:
+            check_content(entry, source, "")
         with source.open("rb") as file:
             if target.exists() and source.samefile(target):
                 digest = digest_of(file, progress, f"Checking {entry.name}", size)
-                check_digest(entry, source, digest)
+                check_content(entry, source, digest)
                 return target
-            return _copy(entry, source, file, progress)
+            return _copy(entry, source, file, size, progress)
     except OSError as error:
         raise WeightsError(
             "weights.unreadable",
@@ -53,24 +55,44 @@ def add_file(entry: OfficialCheckpoint, source: Path, progress: Progress) -> Pat
         ) from error
 
 
-def _copy(entry: OfficialCheckpoint, source: Path, file: BinaryIO, progress: Progress) -> Path:
-    """Copy through a temporary file that becomes the target when its hash is right."""
+def _copy(
+    entry: OfficialCheckpoint, source: Path, file: BinaryIO, size: int, progress: Progress
+) -> Path:
+    """Copy through a temporary file that becomes the target when its content is right."""
     target = entry.path
-    make_room(target, entry.size)
+    make_room(target, size)
     partial = target.with_name(f"{target.name}.{os.getpid()}.adding")
     digest = hashlib.sha256()
-    progress.stage(f"Adding {entry.name}, MB", -(-entry.size // MEGABYTE))
+    progress.stage(f"Adding {entry.name}, MB", -(-size // MEGABYTE))
     try:
         with open_for_writing(partial, "wb") as out:
             for block in blocks(file):
                 digest.update(block)
                 write(out, block, partial)
                 progress.step()
-        check_digest(entry, source, digest.hexdigest())
+        check_content(entry, partial, digest.hexdigest())
         publish(partial, target)
     finally:
         partial.unlink(missing_ok=True)
     return target
+
+
+def remove(entry: OfficialCheckpoint) -> bool:
+    """Delete an added checkpoint and what is left of a broken download; True if there was any.
+
+    Raises:
+        CaptureError: it cannot be deleted.
+    """
+    found = False
+    for path in (entry.path, entry.path.with_name(entry.path.name + ".part")):
+        if not path.is_file():
+            continue
+        try:
+            path.unlink()
+        except OSError as error:
+            raise disk_error(path, error) from error
+        found = True
+    return found
 
 
 def digest_of(file: BinaryIO, progress: Progress, stage: str, size: int) -> str:
@@ -89,13 +111,17 @@ def blocks(file: BinaryIO) -> Iterator[bytes]:
         yield block
 
 
-def check_digest(entry: OfficialCheckpoint, file: Path, digest: str) -> None:
-    """Refuse a file of another hash.
+def check_content(entry: OfficialCheckpoint, file: Path, digest: str) -> None:
+    """Refuse a file of another hash or, where none is known, of other tensors.
 
     Raises:
         WeightsError: it is not `entry`.
     """
-    if digest != entry.sha256:
+    if not entry.sha256:
+        from mvsam_engine.weights.recognise import check_tensors
+
+        check_tensors(entry, file)
+    elif digest != entry.sha256:
         raise wrong_file(entry, file, "its SHA-256 differs")
 
 

@@ -34,7 +34,8 @@ from mvsam_engine.segment.encoders.windows import join, split
 from mvsam_engine.segment.frame import SquareFrame
 from mvsam_engine.segment.sam import SamPrompts, load_sam
 from mvsam_engine.segment.sam2 import Sam2
-from mvsam_engine.weights import CHECKPOINTS, find_checkpoint
+from mvsam_engine.weights import find_checkpoint
+from mvsam_engine.weights.official import SAM_CHECKPOINTS
 
 CPU = torch.device("cpu")
 
@@ -48,7 +49,7 @@ def no_added_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_checkpoint_is_an_encoder() -> None:
-    assert list(ENCODERS) == ["tiny-vit", *(entry.name for entry in CHECKPOINTS)]
+    assert list(ENCODERS) == ["tiny-vit", *(entry.name for entry in SAM_CHECKPOINTS)]
 
 
 @pytest.mark.parametrize("name", SAM_SIZES)

@@ -308,4 +308,4 @@ def test_a_registered_geometry_of_single_photos_can_be_named(folder, tmp_path, m
     assert damage(scene) == ""
     with pytest.raises(UsageError) as caught:
         check_geometry("classical")
-    assert "beside, wall" in caught.value.remedy
+    assert "beside, " in caught.value.remedy and ", wall" in caught.value.remedy

@@ -25,6 +25,7 @@ from mvsam_engine.weights import CHECKPOINTS, OfficialCheckpoint, find_checkpoin
 from mvsam_engine.weights import official as official_module
 from mvsam_engine.weights.checkpoint import fill, read_checkpoint, read_official
 from mvsam_engine.weights.download import download
+from mvsam_engine.weights.official import SAM_CHECKPOINTS
 from mvsam_engine.weights.store import add_file
 
 CONTENT = np.random.default_rng(0).bytes((5 << 20) + 123)
@@ -88,13 +89,13 @@ class StopAtThree(Progress):
 
 
 def test_entries_are_complete_and_differ() -> None:
-    assert [e.name for e in CHECKPOINTS] == [
+    assert [e.name for e in SAM_CHECKPOINTS] == [
         "sam-vit-b", "sam-vit-l", "sam-vit-h",
         "sam2.1-hiera-t", "sam2.1-hiera-s", "sam2.1-hiera-b+", "sam2.1-hiera-l",
     ]  # fmt: skip
     for field in ("name", "size", "sha256", "url", "path", "key"):
-        assert len({getattr(e, field) for e in CHECKPOINTS}) == len(CHECKPOINTS), field
-    for entry in CHECKPOINTS:
+        assert len({getattr(e, field) for e in SAM_CHECKPOINTS}) == len(SAM_CHECKPOINTS), field
+    for entry in SAM_CHECKPOINTS:
         assert is_safe_name(entry.key)
         assert entry.key.endswith(entry.sha256[:8])
         assert re.fullmatch("[0-9a-f]{64}", entry.sha256)

@@ -55,13 +55,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class MemoryNeeds:
-    """Memory of a run, megabytes: ``base + per_view * n`` for photos of the usual size.
+    """Memory of a run in megabytes: a formula whose numbers docs/models.md has.
 
     Attributes:
-        weights: the network itself, at the run's precision of four bytes a number.
+        weights: the network itself, four bytes a number: half precision is only computed in.
         base: beyond it, whatever the number of photos.
-        per_view: for each photo of `usual_pixels`; grows with the pixels.
-        usual_pixels: pixels of one network image at which the others were measured.
+        per_view: for each photo of `usual_pixels`, at four bytes a number; grows with the pixels.
+        usual_pixels: pixels of one network image at which `per_view` was measured.
     """
 
     weights: float
@@ -71,10 +71,8 @@ class MemoryNeeds:
 
     def megabytes(self, views: int, pixels: int, bytes_per_number: int = 4) -> float:
         """Memory for `views` photos of `pixels` network pixels each."""
-        share = bytes_per_number / 4
-        return share * (self.weights + self.per_view * views * pixels / self.usual_pixels) + (
-            self.base
-        )
+        photos = self.per_view * views * pixels / self.usual_pixels * bytes_per_number / 4
+        return self.weights + self.base + photos
 
 
 class GeometryModel(Protocol):
