@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mvsam_engine import __version__
@@ -48,11 +48,15 @@ class EngineClient:
     Args:
         command: program and arguments that speak the protocol on their standard streams.
         log: file for the engine's stderr.
+        environment: variables for it on top of our own.
     """
 
-    def __init__(self, command: Sequence[str], log: Path) -> None:
+    def __init__(
+        self, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.command = tuple(command)
         self.log = log
+        self.environment = dict(environment or {})
         self.hello: HelloResult | None = None
         self._process: EngineProcess | None = None
         self._open: dict[int, str] = {}
@@ -88,7 +92,7 @@ class EngineClient:
         """
         if self._process is not None:
             return
-        self._process = EngineProcess(self.command, self.log)
+        self._process = EngineProcess(self.command, self.log, self.environment)
         self._started, self._told_silent = time.monotonic(), False
         self._memory_kills = memory_kills()
         self.hello = None

@@ -42,7 +42,9 @@ def why_ended(
         last_lines: of its log.
         kills: `memory_kills` when it began, and now.
     """
-    why = f" It said: {last_lines[-1].strip()}" if last_lines else ""
+    # What it told of its usual work is no reason.
+    last = [line for line in last_lines if " INFO " not in line]
+    why = f" It said: {last[-1].strip()}" if last else ""
     before, now = kills
     killed = code in (_KILLED, _KILLED_BEHIND_SHELL)
     if killed and before is not None and now is not None and now > before:

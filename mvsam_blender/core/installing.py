@@ -61,7 +61,7 @@ class Size:
 
 # CPU: measured on Linux (docs/install.md). CUDA: as PyTorch's wheels and NVIDIA's libraries add up.
 SIZES: Mapping[TorchBuild, Size] = {
-    "cpu": Size(0.5, 2.2),
+    "cpu": Size(0.6, 2.5),
     "cuda": Size(3.5, 8.0),
     "index": Size(3.5, 8.0),
 }

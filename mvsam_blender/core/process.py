@@ -47,12 +47,15 @@ class EngineProcess:
     Args:
         command: program and arguments.
         log: file that its stderr is appended to.
+        environment: variables on top of Blender's own.
 
     Raises:
         EngineError: the command is empty or cannot be started.
     """
 
-    def __init__(self, command: Sequence[str], log: Path) -> None:
+    def __init__(
+        self, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
         if not command or not command[0]:
             raise EngineError(
                 "engine.unset",
@@ -61,6 +64,7 @@ class EngineProcess:
             )
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._environment = {**scrubbed_environment(os.environ), **(environment or {})}
         self._process = self._start(list(command), log)
         for work in (self._read, self._write):
             name = f"mvsam-engine{work.__name__}"
@@ -75,7 +79,7 @@ class EngineProcess:
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=errors,
-                    env=scrubbed_environment(os.environ),
+                    env=self._environment,
                     creationflags=no_window_flag(),
                 )
         except OSError as error:
