@@ -31,8 +31,8 @@ app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(train_app, name="train")
 app.command()(label)
 
-# Written out, because the methods' package imports numpy, and help should not wait; a test compares.
-_GEOMETRIES = "auto, classical, posed, da3, da3-small, da3-large, vggt, pi3"
+# Written out: the package of the methods imports numpy, and help should not wait. A test compares.
+_GEOMETRIES = "auto, classical, posed, da3, da3-small, da3-large, vggt, pi3, dust3r, mast3r"
 
 CaptureDir = Annotated[Path, typer.Argument(metavar="DIR", help="The capture's folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable result on stdout.")]

@@ -191,6 +191,27 @@ GEOMETRY_CHECKPOINTS: tuple[OfficialCheckpoint, ...] = (
         commercial=False,
         needs="4.5 GB and 0.2 GB a photo; half of that on a GPU",
     ),
+    OfficialCheckpoint(
+        name="dust3r",
+        purpose="cameras and points from photos: DUSt3R, with your copy of its code",
+        size=2_285_000_000,
+        license="CC BY-NC-SA 4.0",
+        sha256="",
+        url=_HUB + "naver/DUSt3R_ViTLarge_BaseDecoder_512_dpt/resolve/main/model.safetensors",
+        commercial=False,
+        needs="4 GB, whatever the number of photos; time grows with the pairs",
+    ),
+    OfficialCheckpoint(
+        name="mast3r",
+        purpose="cameras and points from photos, in metres: MASt3R, with your copy of its code",
+        size=2_755_000_000,
+        license="CC BY-NC-SA 4.0",
+        sha256="",
+        url=_HUB
+        + "naver/MASt3R_ViTLarge_BaseDecoder_512_catmlpdpt_metric/resolve/main/model.safetensors",
+        commercial=False,
+        needs="5 GB, whatever the number of photos; time grows with the pairs",
+    ),
 )
 
 CHECKPOINTS = SAM_CHECKPOINTS + GEOMETRY_CHECKPOINTS

@@ -89,6 +89,14 @@ _PI3 = Signature(
     }
 )
 
+# DUSt3R and MASt3R differ in their heads: MASt3R's also describes what it sees.
+_CROCO: Mapping[str, Shape] = {
+    "enc_blocks.23.attn.qkv.weight": (3072, 1024),
+    "dec_blocks.11.attn.qkv.weight": (2304, 768),
+    "downstream_head1.dpt.head.4.weight": (4, 128, 1, 1),
+}
+_DESCRIBES = "downstream_head1.head_local_features.fc2.weight"
+
 SIGNATURES: Mapping[str, Signature] = MappingProxyType(
     {
         "sam-vit-b": _sam(768, 11),
@@ -104,6 +112,8 @@ SIGNATURES: Mapping[str, Signature] = MappingProxyType(
         "vggt": _VGGT,
         "vggt-commercial": _VGGT,
         "pi3": _PI3,
+        "dust3r": Signature(_CROCO, (_DESCRIBES,)),
+        "mast3r": Signature({**_CROCO, _DESCRIBES: (6400, 7168)}),
     }
 )
 

@@ -40,6 +40,18 @@ from mvsam_engine.weights.official import GEOMETRY_CHECKPOINTS
 from mvsam_engine.weights.recognise import SIGNATURES, fitting_names, recognise
 from mvsam_engine.weights.store import add_file, remove
 
+# Of the authors' networks, which cannot be made without their code: names and shapes from there.
+_SHARED = {
+    "enc_blocks.23.attn.qkv.weight": (3072, 1024),
+    "dec_blocks.11.attn.qkv.weight": (2304, 768),
+    "dec_blocks2.11.attn.qkv.weight": (2304, 768),
+    "downstream_head1.dpt.head.4.weight": (4, 128, 1, 1),
+}
+CROCO = {
+    "dust3r": _SHARED,
+    "mast3r": _SHARED | {"downstream_head1.head_local_features.fc2.weight": (6400, 7168)},
+}
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -55,6 +67,8 @@ def published_shapes(name: str) -> dict[str, tuple[int, ...]]:
         return sam_table(name)
     if name in HIERA_SIZES:
         return sam2_table(name)
+    if name in CROCO:
+        return CROCO[name]
     with torch.device("meta"):
         if name.startswith("da3"):
             network = da3.DepthAnything3(da3.SHAPES[name.removeprefix("da3-")])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,24 @@ def _pi3() -> GeometryModel:
     return load()
 
 
+def _dust3r() -> GeometryModel:
+    from mvsam_engine.reconstruct.neural.backends.dust3r import load
+
+    return load("dust3r")
+
+
+def _mast3r() -> GeometryModel:
+    from mvsam_engine.reconstruct.neural.backends.dust3r import load
+
+    return load("mast3r")
+
+
+def _no_code(package: str) -> str:
+    from mvsam_engine.reconstruct.neural.backends.checkout import missing
+
+    return missing(package, f"https://github.com/naver/{package}")
+
+
 BACKENDS: Mapping[str, Backend] = MappingProxyType(
     {
         backend.name: backend
@@ -70,6 +89,8 @@ BACKENDS: Mapping[str, Backend] = MappingProxyType(
             Backend("da3-large", "da3-large", _da3_large),
             Backend("vggt", "vggt", _vggt, ("vggt-commercial",)),
             Backend("pi3", "pi3", _pi3),
+            Backend("dust3r", "dust3r", _dust3r, missing=partial(_no_code, "dust3r")),
+            Backend("mast3r", "mast3r", _mast3r, missing=partial(_no_code, "mast3r")),
         )
     }
 )

@@ -16,7 +16,7 @@ from mvsam_engine.reconstruct.neural.framing import InputNeeds
 from mvsam_engine.weights.checkpoint import fill, read_official
 from mvsam_engine.weights.official import find_checkpoint
 
-_PRECISIONS = {
+PRECISIONS = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
@@ -43,7 +43,7 @@ class TorchGeometry(ABC):
 
     def to(self, device: str, precision: str) -> None:
         """See `GeometryModel`."""
-        self._device, self._precision = device, _PRECISIONS[precision]
+        self._device, self._precision = device, PRECISIONS[precision]
         self._network.to(device)
 
     def answer(self, images: NDArray[np.uint8]) -> Answer:
