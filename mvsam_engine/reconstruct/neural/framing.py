@@ -28,7 +28,7 @@ class InputNeeds:
     """What pixels a network takes.
 
     Attributes:
-        long_side: of its images, pixels; what it was trained for.
+        long_side: of its images, pixels; what it was trained for, or a bound.
         multiple: both sides are whole multiples of this (its patch).
         unequal: what happens to photos of several shapes, which one run cannot mix: ``crop`` cuts
             them to a common middle (what is cut off gets no points), ``pad`` puts white beside.
@@ -141,20 +141,21 @@ def frame_photos(
 
 def _fit(width: int, height: int, side: int, needs: InputNeeds) -> tuple[int, int]:
     """The photo's size at the network's long side, in whole patches."""
+    most = needs.most_pixels * (side / needs.long_side) ** 2
     scale = side / max(width, height)
-    if needs.most_pixels:
-        scale = min(scale, (needs.most_pixels / (width * height)) ** 0.5)
+    if most:
+        scale = min(scale, (most / (width * height)) ** 0.5)
 
-    def whole(pixels: float) -> int:
-        return max(1, round(pixels / needs.multiple)) * needs.multiple
+    def patches(pixels: float) -> int:
+        return max(1, round(pixels / needs.multiple))
 
-    columns, rows = whole(width * scale), whole(height * scale)
-    while needs.most_pixels and columns * rows > needs.most_pixels and min(columns, rows) > 1:
-        if columns >= rows:
-            columns -= needs.multiple
+    columns, rows = patches(width * scale), patches(height * scale)
+    while most and columns * rows * needs.multiple**2 > most and max(columns, rows) > 1:
+        if columns * height > rows * width:  # wider than the photo
+            columns -= 1
         else:
-            rows -= needs.multiple
-    return columns, rows
+            rows -= 1
+    return columns * needs.multiple, rows * needs.multiple
 
 
 def _placed(

@@ -24,8 +24,8 @@ NEEDS = InputNeeds(long_side=504, multiple=14, unequal="crop")
 USUAL_PIXELS = 504 * 378
 MEMORY: Mapping[str, MemoryNeeds] = MappingProxyType(
     {
-        "small": MemoryNeeds(105, 300, 110, USUAL_PIXELS),
-        "base": MemoryNeeds(412, 400, 190, USUAL_PIXELS),
+        "small": MemoryNeeds(105, 300, 125, USUAL_PIXELS),
+        "base": MemoryNeeds(412, 400, 195, USUAL_PIXELS),
         "large": MemoryNeeds(1382, 900, 330, USUAL_PIXELS),
     }
 )

@@ -15,8 +15,8 @@ from mvsam_engine.reconstruct.neural.nets.pi3 import PUBLISHED, Pi3, Pi3Shape
 
 # Its authors bound the pixels, not the sides. They squeeze photos of several shapes into the
 # first one's, which no lens does: ours are cut.
-NEEDS = InputNeeds(long_side=588, multiple=14, unequal="crop", most_pixels=255_000)
-MEMORY = MemoryNeeds(3835, 700, 150, 574 * 434)
+NEEDS = InputNeeds(long_side=700, multiple=14, unequal="crop", most_pixels=255_000)
+MEMORY = MemoryNeeds(3835, 700, 60, 574 * 434)
 
 
 class Pi3Geometry(TorchGeometry):
