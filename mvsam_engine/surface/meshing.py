@@ -24,8 +24,8 @@ Fill = Literal["none", "small", "all"]
 SMALLEST_PART = 0.03
 # "small" closes what was never seen where the patch is below this share of the whole area.
 LARGEST_FILL = 0.2
-# Sum of weights above which the surface counts as seen.
-SEEN = 0.1
+# Sum of weights above which the surface counts as seen: half a sure look, straight at it.
+SEEN = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvsam_engine.capture import Camera, Capture, SceneObject
+from mvsam_engine.capture.conventions import grid_pixels
 from mvsam_engine.errors import SurfaceError
 from mvsam_engine.progress import Progress
 
@@ -20,9 +21,10 @@ from mvsam_engine.progress import Progress
 LEAST_TRUST = 0.25
 # A point that is right half of the time misleads more than it helps: this power of the confidence
 # is its weight (docs/surface.md has the measurement).
-_CONFIDENCE_POWER = 3
+_CONFIDENCE_POWER = 2
 # Depth at the mask's edge is as often that of what is behind; it keeps this share of its weight.
 _EDGE_WEIGHT = 0.1
+_FLATTEST = 0.05
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +107,7 @@ def _read_view(
             (width, height),
             interpolation=cv2.INTER_AREA,
         )
-    weight = confidence**_CONFIDENCE_POWER
+    weight = confidence**_CONFIDENCE_POWER * _facing(camera, depth)
     if item is not None:
         weight[_edge(share > 0.5)] *= _EDGE_WEIGHT
     return SurfaceView(
@@ -115,6 +117,18 @@ def _read_view(
         share=np.ascontiguousarray(share),
         trust=trust,
     )
+
+
+def _facing(camera: Camera, depth: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Cosine [h, w] between line of sight and surface, for a flat look errs far; see `_FLATTEST`."""
+    rows, columns = depth.shape
+    rays = camera.rays(grid_pixels(rows, columns, camera.width, camera.height)).astype(np.float32)
+    points = rays * np.where(depth > 0, depth, np.nan)[..., None]
+    normal = np.cross(np.gradient(points, axis=0), np.gradient(points, axis=1))
+    lengths = np.linalg.norm(normal, axis=-1) * np.linalg.norm(rays, axis=-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        cosine = np.abs((normal * rays).sum(axis=-1)) / lengths
+    return np.maximum(np.nan_to_num(cosine), _FLATTEST).astype(np.float32)
 
 
 def _edge(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -26,7 +26,7 @@ from mvsam_engine.surface.views import SurfaceView
 
 BLOCK = 8
 # Truncation distance in voxels: wide enough to average noise, narrow enough for thin things.
-BAND = 4.0
+BAND = 3.0
 # Voxels: what 1 GB of sums hold.
 MOST_VOXELS = 40_000_000
 # Weight that points need to say where the object ends, and the share of them that is left out

@@ -17,7 +17,7 @@ from PIL import Image
 
 from mvsam_engine.capture.files import safe_name, write_atomic
 from mvsam_engine.errors import SurfaceError, UsageError
-from mvsam_engine.surface.extract import TexturedMesh
+from mvsam_engine.surface.asset import TexturedMesh
 from mvsam_engine.surface.visible import vertex_normals
 
 SUFFIXES = (".glb", ".ply", ".obj")
