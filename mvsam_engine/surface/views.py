@@ -120,7 +120,7 @@ def _read_view(
 
 
 def _facing(camera: Camera, depth: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Cosine [h, w] between line of sight and surface, for a flat look errs far; see `_FLATTEST`."""
+    """Cosine [h, w] between line of sight and surface: a flat look errs far; see `_FLATTEST`."""
     rows, columns = depth.shape
     rays = camera.rays(grid_pixels(rows, columns, camera.width, camera.height)).astype(np.float32)
     points = rays * np.where(depth > 0, depth, np.nan)[..., None]
