@@ -89,5 +89,7 @@ def own_part(
 
 
 def quantise(weights: NDArray[np.float32], steps: int = 32) -> NDArray[np.int32]:
-    """Weights rounded to whole `steps`-ths: [N] int32, 0..steps."""
-    return np.rint(weights * steps).astype(np.int32)
+    """Weights rounded to whole `steps`-ths: [N] int32, 0..steps; never across `THRESHOLD`."""
+    rounded = np.rint(weights * steps).astype(np.int32)
+    rounded[(weights > THRESHOLD) & (rounded <= THRESHOLD * steps)] += 1
+    return rounded

@@ -26,7 +26,8 @@ from mvsam_engine.protocol import (
 
 from ..core.events import CANCELLED, EngineDied, Event, Failed, Finished
 from ..core.prompts import is_stale
-from . import build, images, jobs, objects, redraw, world
+from ..core.report import read_report
+from . import build, hovering, images, jobs, objects, recovery, redraw, world
 from .placement import capture_path, parent_empty
 from .props import MVSAM_PG_object
 from .session import Job, PendingMask, session
@@ -40,6 +41,8 @@ def handle(event: Event, undo_step: bool) -> None:
         undo_step: whether results make their own undo step; an operator that waits makes its own.
     """
     state = session()
+    if hovering.takes(event):
+        return
     if isinstance(event, ProgressNote):
         job = state.jobs.get(event.request)
         if job is not None:
@@ -57,8 +60,7 @@ def handle(event: Event, undo_step: bool) -> None:
     elif isinstance(event, Failed):
         _failed(event)
     elif isinstance(event, EngineDied):
-        state.tell(f"{event.error.message} {event.error.remedy}", "ERROR", event.error.code)
-        state.pending.clear()
+        _died(event)
     jobs.show_progress()
 
 
@@ -74,9 +76,21 @@ def _finished(event: Finished, undo_step: bool) -> None:
     apply(job, event, undo_step)
 
 
+def _died(event: EngineDied) -> None:
+    state = session()
+    state.pending.clear()
+    wanted, state.stopping = state.stopping, False
+    if wanted:
+        state.tell("The engine was stopped. What was complete is kept, and so are your clicks.")
+        return
+    state.tell(f"{event.error.message} {event.error.remedy}", "ERROR", event.error.code)
+
+
 def _failed(event: Failed) -> None:
     job = session().jobs.pop(event.request, None)
     _drop_pending(job)
+    if job is not None:
+        recovery.note_failure(job, event.error)
     if job is not None and job.superseded:
         return
     if event.error.code == CANCELLED:
@@ -102,7 +116,7 @@ def apply(job: Job, event: Finished, undo_step: bool) -> None:
         elif job.kind == "doctor":
             _checked(event)
         elif job.kind == "delete":
-            session().stored.pop(job.object_id, None)
+            session().stored.pop(job.key, None)
     except MvsamError as error:
         session().tell_error(error)
 
@@ -154,10 +168,13 @@ def _segmented(job: Job, result: SegmentResult, undo_step: bool) -> None:
         session().tell(f"The masks are stored in {job.capture}. Open it to see them.")
         return
     _drop_pending(job)
-    session().stored[result.object_id] = result.revision
+    session().stored[job.key] = result.revision
     item = objects.find(scene, result.object_id)
     current = objects.to_scene_object(item) if item is not None else None
     if is_stale(result.revision, current):
+        return
+    if item.locked:
+        session().tell(f"{objects.why_locked(item)} Its new masks are shown when it is unlocked.")
         return
     capture = Capture.open(Path(job.capture))
     if job.quiet:
@@ -179,6 +196,7 @@ def _summary(item: MVSAM_PG_object, views: int, seconds: float) -> str:
 
 def _checked(event: Finished) -> None:
     report = event.result
+    session().report = read_report(report)
     problems = [str(p) for p in report.get("problems", [])]
     lines = [
         f"Engine {report.get('engine')} answers, with Python {report.get('python')}.",
@@ -205,14 +223,14 @@ def _first_answer(note: ViewAnsweredNote) -> None:
         session().tell_error(error)
         return
     mask = PendingMask(note.revision, logits.astype(np.float32))
-    session().pending[(note.object_id, note.view)] = mask
+    session().pending[(job.key, note.view)] = mask
 
 
 def _drop_pending(job: Job | None) -> None:
     if job is None:
         return
     pending = session().pending
-    for key in [k for k, v in pending.items() if k[0] == job.object_id]:
+    for key in [k for k, v in pending.items() if k[0] == job.key]:
         if pending[key].revision <= job.revision:
             del pending[key]
 

@@ -45,8 +45,7 @@ def load_capture(context: bpy.types.Context, capture_dir: str) -> None:
     settings = scene.mvsam
     known = capture_path(scene)
     other = known is None or known.resolve() != root.resolve()
-    if other:
-        session().forget_capture()
+    session().forget_capture(str(root))
     settings.capture_dir = str(root)
 
     reconstruction = capture.reconstruction()
@@ -130,7 +129,7 @@ def place_answer(
     scene: bpy.types.Scene, capture: Capture, item: MVSAM_PG_object, stored: SceneObject
 ) -> None:
     """Put an object's stored answer on points and images, and book its revision."""
-    session().stored[stored.id] = stored.answered
+    session().stored[objects.key_of(scene, stored.id)] = stored.answered
     cloud = points.points_object(scene)
     if stored.answered and cloud is not None:
         weights = _weights_on(cloud, capture, stored.id)

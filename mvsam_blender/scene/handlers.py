@@ -12,7 +12,7 @@ from bpy.app.handlers import persistent
 from mvsam_engine.capture import Capture
 from mvsam_engine.errors import MvsamError
 
-from . import images, loop
+from . import images, loop, objects
 from .placement import capture_path
 from .session import session
 
@@ -94,7 +94,7 @@ def _reconnect(scene: bpy.types.Scene) -> None:
     if moved:
         images.relink(scene, capture)
     for stored in capture.objects():
-        session().stored[stored.id] = stored.answered
+        session().stored[objects.key_of(scene, stored.id)] = stored.answered
         session().revisions.observe(stored.id, stored.revision)
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,19 +19,22 @@ from mvsam_engine.protocol import (
     RequestParams,
     SegmentParams,
 )
+from mvsam_engine.protocol.smaller import WorkSetting
 
 from ..core.events import EngineError
 from ..core.prompts import can_segment
 from . import handover, objects, redraw, world
 from .placement import capture_path
 from .props import MVSAM_PG_object
-from .session import Job, session
+from .session import Job, ObjectKey, session
 
 # What the engine is given to use the cameras that the capture already has.
 _OWN_CAMERAS = "capture"
 
 
-def start_reconstruct(scene: bpy.types.Scene, photos: tuple[str, ...], max_size: int) -> int:
+def start_reconstruct(
+    scene: bpy.types.Scene, photos: tuple[str, ...], max_size: int, careful: bool = False
+) -> int:
     """Ask for cameras and points; the request's id.
 
     What the person already has, cameras, a mesh, masks, is in the scene's settings.
@@ -39,6 +43,7 @@ def start_reconstruct(scene: bpy.types.Scene, photos: tuple[str, ...], max_size:
         scene: its capture is worked on.
         photos: files and folders to bring in first.
         max_size: long side of the pointmaps in pixels, 0 for the preset's.
+        careful: have it refused when memory will not suffice.
 
     Raises:
         MvsamError: the scene has no capture, the mesh is none, or the engine cannot be started.
@@ -60,8 +65,10 @@ def start_reconstruct(scene: bpy.types.Scene, photos: tuple[str, ...], max_size:
         masks_invert=given.masks_invert,
         cameras=bpy.path.abspath(given.cameras),
         mesh=mesh,
+        careful=careful,
     )
-    return _ask(params, Job("reconstruct", str(root)))
+    setting = WorkSetting(params.preset, params.max_size, params.device)
+    return _ask(params, Job("reconstruct", str(root), setting=setting))
 
 
 def start_forecast(scene: bpy.types.Scene, photos: tuple[str, ...], max_size: int) -> int:
@@ -101,9 +108,10 @@ def start_segment(scene: bpy.types.Scene, item: MVSAM_PG_object, quiet: bool = F
             "Click on the object in a photo first.",
         )
     root = _root(scene)
-    withdraw(item.object_id)
+    withdraw(objects.key_of(scene, item.object_id))
     _interrupt_preparation()
-    params = SegmentParams(str(root), objects.request_json(item))
+    device = session().settings().device
+    params = SegmentParams(str(root), objects.request_json(item), device=device)
     return _ask(params, Job("segment", str(root), item.object_id, item.revision, quiet))
 
 
@@ -130,26 +138,33 @@ def start_place(scene: bpy.types.Scene, wish: PlaceParams, quiet: bool = False) 
 def start_delete(scene: bpy.types.Scene, object_id: str) -> int:
     """Ask for an object's removal from the capture."""
     root = _root(scene)
-    withdraw(object_id)
-    return _ask(DeleteParams(str(root), object_id), Job("delete", str(root), object_id))
+    withdraw(objects.key_of(scene, object_id))
+    return delete_again(Job("delete", str(root), object_id))
+
+
+def delete_again(job: Job) -> int:
+    """Ask for a removal, whatever scene it came from."""
+    return _ask(DeleteParams(*job.key), Job("delete", *job.key))
 
 
 def start_prepare(scene: bpy.types.Scene) -> int:
     """Let the engine make ready for clicks, so that the first one is answered at once."""
     root = _root(scene)
-    return _ask(PrepareParams(str(root)), Job("prepare", str(root)))
+    params = PrepareParams(str(root), device=session().settings().device)
+    return _ask(params, Job("prepare", str(root)))
 
 
 def start_doctor() -> int:
     """Ask the engine what it is and what it lacks."""
     request = session().connected().ask("doctor")
     session().jobs[request] = Job("doctor", "")
+    show_progress()
     return request
 
 
-def withdraw(object_id: str) -> None:
+def withdraw(key: ObjectKey) -> None:
     """Cancel the segmentation of an object whose answer is no longer wanted."""
-    running = session().job_of(object_id)
+    running = session().job_of(key)
     client = session().client
     if running is not None and client is not None:
         request, job = running
@@ -169,20 +184,17 @@ def _interrupt_preparation() -> None:
 def cancel_all() -> int:
     """Cancel everything that a person started; how many requests that were."""
     client = session().client
-    requests = [r for r, job in session().jobs.items() if not job.superseded]
+    requests = [r for r, job in session().jobs.items() if not (job.superseded or job.cancelled)]
     if client is not None:
         for request in requests:
+            session().jobs[request].cancelled = time.monotonic()
             client.cancel(request)
     return len(requests)
 
 
 def show_progress() -> None:
-    """Say in the status bar what runs."""
-    job = session().leading_job()
-    if job is None:
-        redraw.show_status(None)
-        return
-    redraw.show_status(f"MV-SAM: {job.title}   (Cancel in the sidebar)")
+    """Have the status bar drawn anew, which shows what runs."""
+    redraw.refresh_status()
 
 
 def _ask(params: RequestParams, job: Job) -> int:

@@ -11,7 +11,7 @@ from mvsam_engine.protocol import PlaceParams
 
 from ..core.events import EngineError
 from ..core.prompts import can_segment
-from . import answers, jobs, objects, redraw, world
+from . import answers, hovering, jobs, objects, redraw, world
 from .placement import capture_path
 from .props import MVSAM_PG_object
 from .session import session
@@ -41,6 +41,8 @@ def pump() -> float:
         sync()
     if state.client is not None:
         for event in state.client.drain():
+            if hovering.takes(event):
+                continue
             answers.handle(event, undo_step=True)
             redraw.redraw_all()
     if state.deferred and not redraw.why_busy():
@@ -48,7 +50,10 @@ def pump() -> float:
         for job, event in waiting:
             answers.apply(job, event, undo_step=True)
         redraw.redraw_all()
-    return _BUSY_SECONDS if state.jobs or state.deferred else _IDLE_SECONDS
+    busy = [hovering.watch(), *(watcher() for watcher in state.watchers)]
+    if any(job.cancelled for job in state.jobs.values()):
+        redraw.redraw_all()  # the button changes when it takes too long
+    return _BUSY_SECONDS if state.jobs or state.deferred or any(busy) else _IDLE_SECONDS
 
 
 def sync() -> None:
@@ -57,10 +62,15 @@ def sync() -> None:
     state.stamp += 1
     if state.client is None:
         return
-    present = {o.object_id for scene in bpy.data.scenes for o in scene.mvsam.objects}
+    free = {
+        objects.key_of(scene, o.object_id)
+        for scene in bpy.data.scenes
+        for o in scene.mvsam.objects
+        if not o.locked
+    }
     for job in list(state.jobs.values()):
-        if job.kind == "segment" and job.object_id not in present:
-            jobs.withdraw(job.object_id)
+        if job.kind == "segment" and job.key not in free:
+            jobs.withdraw(job.key)
     for scene in bpy.data.scenes:
         if capture_path(scene) is None:
             continue
@@ -92,12 +102,15 @@ def _ask_again(scene: bpy.types.Scene, item: MVSAM_PG_object) -> None:
 
     Prompts whose answer was just undone are left alone, or undo could never get past it.
     """
+    if item.locked:
+        return
     state = session()
-    running = state.job_of(item.object_id)
+    key = objects.key_of(scene, item.object_id)
+    running = state.job_of(key)
     if running is not None and running[1].revision != item.revision:
-        jobs.withdraw(item.object_id)
+        jobs.withdraw(key)
         running = None
-    stored_fits = state.stored.get(item.object_id) == item.revision
+    stored_fits = state.stored.get(key) == item.revision
     if running is not None or stored_fits or not can_segment(objects.to_scene_object(item)):
         return
     try:

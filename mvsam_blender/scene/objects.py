@@ -11,8 +11,10 @@ from mvsam_engine.errors import SegmentationError
 from mvsam_engine.fields import JsonObject
 
 from . import groups, images, points, renaming
+from .editing import outside_edit_mode
+from .placement import capture_path
 from .props import MVSAM_PG_object
-from .session import session
+from .session import ObjectKey, session
 from .stored_prompts import fill, to_prompt
 
 # Told apart by eye on photos, also with the common colour blindnesses (Okabe and Ito, 2008).
@@ -33,6 +35,11 @@ _LONGEST_NAME = 60
 def find(scene: bpy.types.Scene, object_id: str) -> MVSAM_PG_object | None:
     """The object with this id, None when the scene does not have it."""
     return next((o for o in scene.mvsam.objects if o.object_id == object_id), None)
+
+
+def key_of(scene: bpy.types.Scene, object_id: str) -> ObjectKey:
+    """How the session calls an object of the scene's capture."""
+    return str(capture_path(scene) or ""), object_id
 
 
 def active(scene: bpy.types.Scene) -> MVSAM_PG_object | None:
@@ -92,7 +99,8 @@ def remove(scene: bpy.types.Scene, item: MVSAM_PG_object) -> None:
     cloud = points.points_object(scene)
     images.remove_masks(scene, item.object_id)
     if cloud is not None:
-        groups.remove_weights(cloud, item.object_id, item.group)
+        with outside_edit_mode(cloud):
+            groups.remove_weights(cloud, item.object_id, item.group)
     index = index_of(scene, item.object_id)
     settings.objects.remove(index)
     settings.active_object = min(settings.active_object, len(settings.objects) - 1)
@@ -149,7 +157,8 @@ def settle(scene: bpy.types.Scene, fresh: tuple[str, ...] = (), every: bool = Fa
         item.number = item.number or _free_number(scene)
     claims = [groups.Claim(o.object_id, o.group, o.number, o.locked) for o in settings.objects]
     fresh = tuple(c.object_id for c in claims) if every else fresh
-    counts = groups.settle(cloud, claims, settings.independent, fresh)
+    with outside_edit_mode(cloud):
+        counts = groups.settle(cloud, claims, settings.independent, fresh)
     for item in settings.objects:
         if item.object_id in counts and not (item.locked and item.object_id not in fresh):
             item.point_count = counts[item.object_id]
@@ -165,8 +174,8 @@ def follow_new_name(scene: bpy.types.Scene, item: MVSAM_PG_object) -> None:
     if not item.object_id or item.name == item.group:
         return
     if item.locked:
-        session().tell(f"{why_locked(item)} Unlock it first to rename it.", "WARNING")
         item.name = item.group
+        session().tell(f"{why_locked(item)} Unlock it first to rename it.", "WARNING")
         return
     name = _unique_name(scene, item.name, item)
     renaming.follow(scene, item.object_id, item.group, name)

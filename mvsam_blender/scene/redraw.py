@@ -22,6 +22,14 @@ def redraw_all() -> None:
                 area.tag_redraw()
 
 
+def redraw_photos() -> None:
+    """Redraw the Image Editors only: what follows the mouse must not redraw a million points."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "IMAGE_EDITOR":
+                area.tag_redraw()
+
+
 def show_photo(scene: bpy.types.Scene) -> None:
     """Show the active photo in the Image Editors that show nothing, or one of our images."""
     settings = scene.mvsam
@@ -42,10 +50,10 @@ def show_photo(scene: bpy.types.Scene) -> None:
                 area.tag_redraw()
 
 
-def show_status(text: str | None) -> None:
-    """Show `text` in the status bar of every window, None for Blender's own."""
+def refresh_status() -> None:
+    """Have the status bar drawn anew; it is no area of the screen, so this is the way."""
     for window in bpy.context.window_manager.windows:
-        window.workspace.status_text_set(text)
+        window.workspace.status_text_set(None)
 
 
 def push_undo(message: str) -> None:

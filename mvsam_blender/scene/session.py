@@ -10,18 +10,25 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import bpy
 import numpy as np
 from numpy.typing import NDArray
 
 from mvsam_engine.errors import MvsamError
+from mvsam_engine.protocol.smaller import WorkSetting
 
 from ..core.client import EngineClient
 from ..core.events import Finished
+from ..core.hover import Hover
+from ..core.install_run import InstallRun
 from ..core.prompts import Revisions
+from ..core.report import EngineReport
 from ..core.ruler import Ruler
+
+if TYPE_CHECKING:
+    from .recovery import Setback
 
 JobKind = Literal["reconstruct", "prepare", "segment", "delete", "doctor", "place", "forecast"]
 
@@ -37,6 +44,10 @@ _TITLES: dict[JobKind, str] = {
 }
 
 
+# Folder of a capture and id of an object: ids are unique in one capture only.
+ObjectKey = tuple[str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
     """How to start the engine.
@@ -45,11 +56,18 @@ class EngineSettings:
         command: program and arguments.
         device: auto, cpu, cuda or mps.
         log: file for what the engine writes to stderr.
+        weights: folder of added weights, "" for the engine's own choice.
     """
 
     command: tuple[str, ...]
     device: str = "auto"
     log: Path = Path(tempfile.gettempdir()) / "mvsam-engine.log"
+    weights: str = ""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that the engine gets."""
+        return {"MVSAM_WEIGHTS": self.weights} if self.weights else {}
 
 
 @dataclass(slots=True)
@@ -67,6 +85,8 @@ class Job:
         done: finished units of the stage.
         total: units of the stage, 0 when not known.
         standing: what became of the placement meanwhile, to be told at the end.
+        setting: how much a reconstruction takes on.
+        cancelled: when a person cancelled it, 0 otherwise (monotonic seconds).
     """
 
     kind: JobKind
@@ -79,11 +99,20 @@ class Job:
     done: int = 0
     total: int = 0
     standing: str = ""
+    setting: WorkSetting | None = None
+    cancelled: float = 0.0
+
+    @property
+    def key(self) -> ObjectKey:
+        """Which object of which capture it is about."""
+        return self.capture, self.object_id
 
     @property
     def title(self) -> str:
         """What is being done, with its count, for panel and status bar."""
         name = self.stage or _TITLES[self.kind]
+        if self.cancelled:
+            return f"Cancelling: {name}"
         return f"{name} {self.done} / {self.total}" if self.total else name
 
 
@@ -119,15 +148,22 @@ class Session:
         client: None until an engine was needed.
         jobs: by request id.
         revisions: gives out new prompt revisions.
-        pending: first answers by (object id, view).
-        stored: revision that the masks in the capture answer, by object id.
+        pending: first answers by object and view.
+        stored: revision that the masks in the capture answer, by object.
         placed: the placement that a capture is known to hold, and the stamp of its cameras, by
             folder.
         ruler: remembers what the measure marks show.
+        hover: what a click would mark while the mouse rests on a photo.
         deferred: ends of jobs that wait until Blender can take them.
         message: the last thing to tell.
         check: what the engine said of itself, as sentences.
         check_ok: whether it named no problem.
+        report: the same as the preferences show it, None before the first check.
+        install: the installation of an engine under way, or the last one.
+        watchers: called at every turn of the timer; they tell whether something is under way.
+        setback: the last work that was too much for memory (`recovery.Setback`).
+        lost: removals that an engine took with it when it died.
+        stopping: a person wanted the engine to end.
         stamp: grows when points, weights or their display have changed; the 3D overlay follows.
         sync_needed: prompts may have changed behind our back (undo, load).
     """
@@ -136,14 +172,21 @@ class Session:
     client: EngineClient | None = None
     jobs: dict[int, Job] = field(default_factory=dict)
     revisions: Revisions = field(default_factory=Revisions)
-    pending: dict[tuple[str, str], PendingMask] = field(default_factory=dict)
-    stored: dict[str, int] = field(default_factory=dict)
+    pending: dict[tuple[ObjectKey, str], PendingMask] = field(default_factory=dict)
+    stored: dict[ObjectKey, int] = field(default_factory=dict)
     placed: dict[str, tuple[int, str]] = field(default_factory=dict)
     ruler: Ruler = field(default_factory=Ruler)
+    hover: Hover = field(default_factory=Hover)
     deferred: list[tuple[Job, Finished]] = field(default_factory=list)
     message: Message | None = None
     check: tuple[str, ...] = ()
     check_ok: bool = False
+    report: EngineReport | None = None
+    install: InstallRun | None = None
+    watchers: list[Callable[[], bool]] = field(default_factory=list)
+    setback: Setback | None = None
+    lost: list[Job] = field(default_factory=list)
+    stopping: bool = False
     stamp: int = 0
     sync_needed: bool = False
 
@@ -165,18 +208,21 @@ class Session:
         """
         settings = self.settings()
         client = self.client
-        if client is not None and client.command != settings.command and not client.open_requests:
+        wanted = (settings.command, settings.environment)
+        idle = client is not None and not client.open_requests
+        if idle and (client.command, client.environment) != wanted:
             client.stop()
             client = None
         if client is None:
-            client = self.client = EngineClient(settings.command, settings.log)
+            made = EngineClient(settings.command, settings.log, settings.environment)
+            client = self.client = made
         client.start()
         return client
 
-    def job_of(self, object_id: str) -> tuple[int, Job] | None:
+    def job_of(self, key: ObjectKey) -> tuple[int, Job] | None:
         """The segmentation under way for an object's present prompts, with its request id."""
         for request, job in self.jobs.items():
-            if job.kind == "segment" and job.object_id == object_id and not job.superseded:
+            if job.kind == "segment" and job.key == key and not job.superseded:
                 return request, job
         return None
 
@@ -185,18 +231,27 @@ class Session:
         jobs = [job for job in self.jobs.values() if not job.superseded]
         return next((job for job in jobs if job.stage), jobs[0] if jobs else None)
 
-    def forget_capture(self) -> None:
-        """Drop what belongs to the objects of another capture."""
+    def forget_capture(self, capture: str) -> None:
+        """Drop what is known of a capture, which is read anew; other scenes keep theirs."""
+        self.pending = {k: v for k, v in self.pending.items() if k[0][0] != capture}
+        self.stored = {k: v for k, v in self.stored.items() if k[0] != capture}
+        self.placed.pop(capture, None)
+        self.ruler.forget()
+        self.stamp += 1
+
+    def forget_file(self) -> None:
+        """Drop what belongs to another file; undo never leads back there.
+
+        Answers to the other file's clicks may still be under way: their revisions stay taken.
+        """
+        self.revisions = Revisions()
+        for job in self.jobs.values():
+            self.revisions.observe(job.object_id, job.revision)
         self.pending.clear()
         self.stored.clear()
         self.placed.clear()
         self.ruler.forget()
         self.stamp += 1
-
-    def forget_file(self) -> None:
-        """Drop what belongs to another file; undo never leads back there."""
-        self.forget_capture()
-        self.revisions = Revisions()
         self.sync_needed = False
 
 
@@ -211,8 +266,10 @@ def register() -> None:
 
 
 def unregister() -> None:
-    """End it, and the engine with it."""
-    client = session().client
-    if client is not None:
-        client.stop()
+    """End it, and with it the engine and an installation under way."""
+    state = session()
+    if state.client is not None:
+        state.client.stop()
+    if state.install is not None:
+        state.install.close()
     del bpy.types.WindowManager.mvsam_session

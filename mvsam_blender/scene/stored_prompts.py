@@ -6,6 +6,8 @@ A stroke's positions are one text: undo keeps it as a whole, and files hold it i
 
 from __future__ import annotations
 
+import math
+
 from mvsam_engine.capture import Prompt
 
 from .props_prompt import MVSAM_PG_prompt
@@ -17,7 +19,7 @@ def to_prompt(stored: MVSAM_PG_prompt) -> Prompt:
     if stored.kind == "box":
         xy = (*xy, (stored.x2, stored.y2))
     elif stored.kind == "stroke":
-        xy = _positions(stored.path) or xy
+        xy = positions(stored.path) or xy
     elif stored.kind == "mask":
         xy = ()
     return Prompt(
@@ -42,10 +44,11 @@ def fill(stored: MVSAM_PG_prompt, prompt: Prompt) -> None:
         stored.x2, stored.y2 = prompt.xy[-1]
 
 
-def _positions(path: str) -> tuple[tuple[float, float], ...]:
-    """Positions of a stroke; none when the text was damaged."""
+def positions(path: str) -> tuple[tuple[float, float], ...]:
+    """Positions of a stroke from its text; none when that is no such text."""
     try:
         pairs = [tuple(float(v) for v in place.split(",")) for place in path.split()]
     except ValueError:
         return ()
-    return tuple((p[0], p[1]) for p in pairs) if all(len(p) == 2 for p in pairs) else ()
+    fine = all(len(p) == 2 and all(map(math.isfinite, p)) for p in pairs)
+    return tuple((p[0], p[1]) for p in pairs) if fine else ()

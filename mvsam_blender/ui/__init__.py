@@ -4,11 +4,18 @@
 
 def _classes() -> tuple[type, ...]:
     from . import (
+        operators_box,
+        operators_brush,
         operators_capture,
         operators_click,
         operators_engine,
+        operators_install,
+        operators_mask,
         operators_object,
+        operators_pick,
         operators_place,
+        operators_recovery,
+        operators_view3d,
         operators_views,
         panels,
         preferences,
@@ -17,9 +24,16 @@ def _classes() -> tuple[type, ...]:
     modules = (
         preferences,
         operators_engine,
+        operators_install,
+        operators_recovery,
         operators_capture,
         operators_object,
         operators_click,
+        operators_box,
+        operators_brush,
+        operators_mask,
+        operators_pick,
+        operators_view3d,
         operators_place,
         operators_views,
         panels,
@@ -32,21 +46,24 @@ def register() -> None:
     import bpy
 
     from ..scene.session import session
-    from . import overlays, preferences, tool
+    from . import operators_install, overlays, preferences, statusbar, tool
 
     for cls in _classes():
         bpy.utils.register_class(cls)
     tool.register()
     overlays.register()
+    statusbar.register()
     session().settings = preferences.engine_settings
+    session().watchers.append(operators_install.watch_install)
 
 
 def unregister() -> None:
     """Inverse of `register`."""
     import bpy
 
-    from . import overlays, tool
+    from . import overlays, statusbar, tool
 
+    statusbar.unregister()
     overlays.unregister()
     tool.unregister()
     for cls in reversed(_classes()):

@@ -102,6 +102,11 @@ class MVSAM_OT_reconstruct(bpy.types.Operator):
         min=0,
         max=4096,
     )
+    anyway: BoolProperty(
+        name="Anyway",
+        description="Also when memory is forecast not to suffice",
+        options={"SKIP_SAVE"},
+    )
     wait: BoolProperty(description="Block until it is done", options={"SKIP_SAVE", "HIDDEN"})
 
     @classmethod
@@ -119,7 +124,10 @@ class MVSAM_OT_reconstruct(bpy.types.Operator):
 
     def execute(self, context):
         photos = tuple(item.file for item in context.scene.mvsam.photos if not item.width)
-        return run_job(self, lambda: jobs.start_reconstruct(context.scene, photos, self.max_size))
+        # A script has nobody to ask; it hears a warning and goes on.
+        careful = not (bpy.app.background or self.wait or self.anyway)
+        scene, size = context.scene, self.max_size
+        return run_job(self, lambda: jobs.start_reconstruct(scene, photos, size, careful))
 
 
 class MVSAM_OT_forecast(bpy.types.Operator):

@@ -23,7 +23,8 @@ class MVSAM_OT_check_engine(bpy.types.Operator):
     wait: BoolProperty(description="Block until it is done", options={"SKIP_SAVE", "HIDDEN"})
 
     def execute(self, _context):
-        session().check, session().check_ok = (), False
+        state = session()
+        state.check, state.check_ok, state.report = (), False, None
         return run_job(self, jobs.start_doctor)
 
 
@@ -39,8 +40,8 @@ class MVSAM_OT_find_engine(bpy.types.Operator):
         python = _python_beside(Path(command)) if command else None
         if settings is None or python is None:
             text = (
-                "No mvsam command was found. Install it (pip install mvsam-engine), then set its "
-                "Python in the preferences."
+                "No mvsam command was found on this machine. Install the engine in the "
+                "preferences, or set the Python that has it."
             )
             session().tell(text, "WARNING")
             self.report({"WARNING"}, text)

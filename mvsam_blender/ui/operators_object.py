@@ -85,7 +85,7 @@ class MVSAM_OT_remove_object(bpy.types.Operator):
         scene = context.scene
         item = objects.active(scene)
         object_id = item.object_id
-        jobs.withdraw(object_id)
+        jobs.withdraw(objects.key_of(scene, object_id))
         objects.remove(scene, item)
         redraw.redraw_all()
         if not _is_stored(scene, object_id):

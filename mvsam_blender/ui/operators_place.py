@@ -9,8 +9,8 @@ from mvsam_engine.protocol import PlaceParams
 
 from ..scene import jobs, measure, redraw, world
 from ..scene.session import session
-from .operators_click import clickable, photo_under_mouse
 from .operators_object import poll_reconstructed
+from .pointing import clickable, photo_under_mouse
 from .running import FINISHED, refuse, run_job
 
 
@@ -159,10 +159,10 @@ class MVSAM_OT_measure_mark(bpy.types.Operator):
 
     def invoke(self, context, event):
         if not self.properties.is_property_set("view") or not self.view:
-            place = photo_under_mouse(context, event)
-            if place is None:
+            spot = photo_under_mouse(context, event)
+            if spot is None:
                 return {"PASS_THROUGH"}
-            self.view, self.x, self.y = place
+            self.view, self.x, self.y = spot.view, spot.x, spot.y
         return self.execute(context)
 
     def execute(self, context):

@@ -74,13 +74,17 @@ def _shown_points(
         return np.zeros((0, 3), dtype=np.float32), np.zeros((0, 4), dtype=np.float32)
     if scene.mvsam.display.tint_objects:
         _tint(scene, item, color)
-    if scene.mvsam.display.isolate and active_weight_name(scene):
-        active = scene.mvsam.objects[scene.mvsam.active_object]
-        weights = read_weights(item, active.object_id)
-        if weights is not None:
-            kept = weights > scene.mvsam.display.threshold
-            position, color = position[kept], color[kept]
-    return position, color
+    kept = isolated(scene, item)
+    return (position, color) if kept is None else (position[kept], color[kept])
+
+
+def isolated(scene: bpy.types.Scene, item: bpy.types.Object) -> NDArray[np.bool_] | None:
+    """Which points [N] are shown while the active object is isolated, None when all are."""
+    if not (scene.mvsam.display.isolate and active_weight_name(scene)):
+        return None
+    active = scene.mvsam.objects[scene.mvsam.active_object]
+    weights = read_weights(item, active.object_id)
+    return None if weights is None else weights > scene.mvsam.display.threshold
 
 
 def _tint(scene: bpy.types.Scene, item: bpy.types.Object, color: NDArray[np.float32]) -> None:

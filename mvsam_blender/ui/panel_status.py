@@ -2,7 +2,7 @@
 """What runs, and the last thing to tell, above all other panels."""
 
 from ..scene.session import session
-from .messages import draw_message, draw_progress
+from .messages import draw_install, draw_message, draw_progress
 from .panel_part import Part
 
 
@@ -16,9 +16,11 @@ class Status(Part):
     @classmethod
     def poll(cls, _context):
         """Only when there is something to tell."""
-        return bool(session().jobs) or session().message is not None
+        state = session()
+        return bool(state.jobs) or state.message is not None or state.install is not None
 
     def draw(self, context):
         """Progress and the last message."""
         draw_progress(self.layout)
+        draw_install(self.layout)
         draw_message(self.layout, context)

@@ -7,6 +7,7 @@ Every part has its own module; the same parts stand in the 3D Viewport and in th
 from . import panel_objects, panel_photos, panel_views
 from .panel_display import Display
 from .panel_given import Given
+from .panel_mask import Masks
 from .panel_objects import Objects
 from .panel_output import Output
 from .panel_part import panels_of
@@ -25,6 +26,7 @@ _PARTS = (
     Place,
     Objects,
     Views,
+    Masks,
     Display,
     Output,
 )

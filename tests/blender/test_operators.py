@@ -327,7 +327,7 @@ class TestWithEngine:
             if not engine.jobs:
                 break
             longest = max(longest, time.monotonic() - began)
-            pending = engine.pending.get((item.object_id, "wide"))
+            pending = engine.pending.get(((str(opened.root), item.object_id), "wide"))
             seen_pending = seen_pending or (pending is not None and pending.revision == 1)
             time.sleep(0.01)
         item = objects.find(bpy.context.scene, item.object_id)
@@ -383,7 +383,7 @@ class TestWithEngine:
         while engine.jobs and time.monotonic() < end:
             addon("scene.loop").pump()
             time.sleep(0.02)
-        assert engine.message.code == "engine.died" and "Try again" in engine.message.text
+        assert engine.message.code == "engine.died" and "Restart it" in engine.message.text
         assert len(settings().objects[0].prompts) == 1
         bpy.ops.mvsam.segment()
         assert settings().objects[0].answered == 1

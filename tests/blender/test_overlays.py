@@ -174,12 +174,16 @@ def test_the_first_answer_is_drawn_from_its_logits(addon, answered, picture):
     logits[:3, :4] = 4
     session = addon("scene.session").session()
     pending = addon("scene.session").PendingMask
-    session.pending[(item.object_id, "wide")] = pending(2, logits)
+    session.pending[((bpy.context.scene.mvsam.capture_dir, item.object_id), "wide")] = pending(
+        2, logits
+    )
     green = picture(draw_image(addon))[..., 1]
     assert green[60, 80] == pytest.approx(0.35 * 255, abs=3)
     assert green[180, 80] == green[60, 240] == green[180, 240] == 0
     # An answer to other prompts is not shown; the earlier complete one is, dimmed.
-    session.pending[(item.object_id, "wide")] = pending(1, logits)
+    session.pending[((bpy.context.scene.mvsam.capture_dir, item.object_id), "wide")] = pending(
+        1, logits
+    )
     dimmed = picture(draw_image(addon))[..., 1]
     assert dimmed[180, 300] == pytest.approx(0.35 * 0.45 * 255, abs=3) and dimmed[60, 20] == 0
     session.pending.clear()
