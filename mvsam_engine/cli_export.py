@@ -48,15 +48,25 @@ Verbose = Annotated[bool, typer.Option("--verbose", help="Tracebacks for errors.
 
 
 def _run(
-    kind: str, directory: Path, out: Path, show: tuple[bool, bool], options: dict[str, Any]
+    kind: str,
+    *,
+    directory: Path,
+    out: Path,
+    as_json: bool,
+    verbose: bool,
+    object_names: list[str] | None,
+    **options: Any,
 ) -> None:
-    """Check the options and export; `show` is --json and --verbose."""
-    terminal = Terminal(*show)
+    """Check the options and export.
+
+    A command hands on all of its parameters as `locals()`: they are called as in `ExportOptions`.
+    """
+    terminal = Terminal(as_json, verbose)
     with terminal.guarded():
         from mvsam_engine.commands.export import export
         from mvsam_engine.export.options import ExportOptions
 
-        names = tuple(options.pop("object_names", None) or ())
+        names = tuple(object_names or ())
         export(terminal, kind, directory, out, ExportOptions(objects=names, **options))
 
 
@@ -91,18 +101,7 @@ def export_masks(
 
     With a preset, in the naming, polarity and orientation of another program (docs/exports.md).
     """
-    options = {
-        "object_names": object_names,
-        "preset": preset,
-        "remove": remove,
-        "union": union,
-        "invert": invert,
-        "dilate": dilate,
-        "absent": absent,
-        "photos": photos,
-        "overwrite": overwrite,
-    }
-    _run("masks", directory, out, (as_json, verbose), options)
+    _run("masks", **locals())
 
 
 @export_app.command("colmap")
@@ -125,20 +124,7 @@ def export_colmap(
     verbose: Verbose = False,
 ) -> None:
     """A COLMAP project: sparse/0 with cameras, points and tracks; images and masks beside it."""
-    options = {
-        "object_names": object_names,
-        "remove": remove,
-        "dilate": dilate,
-        "absent": absent,
-        "photos": photos,
-        "frame": frame,
-        "undistort": undistort,
-        "text": text,
-        "min_confidence": min_confidence,
-        "max_points": max_points,
-        "overwrite": overwrite,
-    }
-    _run("colmap", directory, out, (as_json, verbose), options)
+    _run("colmap", **locals())
 
 
 @export_app.command("nerfstudio")
@@ -160,19 +146,7 @@ def export_nerfstudio(
     verbose: Verbose = False,
 ) -> None:
     """transforms.json with images, masks and sparse_pc.ply, for nerfstudio and 3DGS trainers."""
-    options = {
-        "object_names": object_names,
-        "remove": remove,
-        "dilate": dilate,
-        "absent": absent,
-        "photos": photos,
-        "frame": frame,
-        "undistort": undistort,
-        "min_confidence": min_confidence,
-        "max_points": max_points,
-        "overwrite": overwrite,
-    }
-    _run("nerfstudio", directory, out, (as_json, verbose), options)
+    _run("nerfstudio", **locals())
 
 
 @export_app.command("metashape")
@@ -191,16 +165,7 @@ def export_metashape(
     verbose: Verbose = False,
 ) -> None:
     """cameras.xml (Import Cameras) and masks/ (Import Masks) for Metashape."""
-    options = {
-        "object_names": object_names,
-        "remove": remove,
-        "dilate": dilate,
-        "absent": absent,
-        "photos": photos,
-        "frame": frame,
-        "overwrite": overwrite,
-    }
-    _run("metashape", directory, out, (as_json, verbose), options)
+    _run("metashape", **locals())
 
 
 @export_app.command("realityscan")
@@ -219,16 +184,7 @@ def export_realityscan(
     verbose: Verbose = False,
 ) -> None:
     """One XMP and one mask for each photo, to be put beside the photos for RealityScan."""
-    options = {
-        "object_names": object_names,
-        "remove": remove,
-        "dilate": dilate,
-        "absent": absent,
-        "photos": photos,
-        "frame": frame,
-        "overwrite": overwrite,
-    }
-    _run("realityscan", directory, out, (as_json, verbose), options)
+    _run("realityscan", **locals())
 
 
 @export_app.command("coco")
@@ -244,13 +200,7 @@ def export_coco(
     verbose: Verbose = False,
 ) -> None:
     """annotations.json: one mask (RLE) for each object and photo; upright photos in images/."""
-    options = {
-        "object_names": object_names,
-        "dilate": dilate,
-        "photos": photos,
-        "overwrite": overwrite,
-    }
-    _run("coco", directory, out, (as_json, verbose), options)
+    _run("coco", **locals())
 
 
 @export_app.command("ply")
@@ -270,17 +220,7 @@ def export_ply(
     verbose: Verbose = False,
 ) -> None:
     """The points with colours, normals, confidence, view, and a weight for each object."""
-    options = {
-        "object_names": object_names,
-        "isolate": isolate,
-        "remove": remove,
-        "frame": frame,
-        "text": text,
-        "min_confidence": min_confidence,
-        "max_points": max_points,
-        "overwrite": overwrite,
-    }
-    _run("ply", directory, out, (as_json, verbose), options)
+    _run("ply", **locals())
 
 
 @export_app.command("glb")
@@ -303,17 +243,7 @@ def export_glb(
     verbose: Verbose = False,
 ) -> None:
     """The points, or a mesh, with weights as glTF attributes whose names begin with _."""
-    options = {
-        "object_names": object_names,
-        "isolate": isolate,
-        "remove": remove,
-        "mesh": mesh,
-        "frame": frame,
-        "min_confidence": min_confidence,
-        "max_points": max_points,
-        "overwrite": overwrite,
-    }
-    _run("glb", directory, out, (as_json, verbose), options)
+    _run("glb", **locals())
 
 
 @export_app.command("overlays")
@@ -327,5 +257,4 @@ def export_overlays(
     verbose: Verbose = False,
 ) -> None:
     """OUT/<view>.jpg with the objects tinted, and OUT/contact_sheet.jpg, to judge masks by."""
-    options = {"object_names": object_names, "overwrite": overwrite}
-    _run("overlays", directory, out, (as_json, verbose), options)
+    _run("overlays", **locals())

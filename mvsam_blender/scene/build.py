@@ -18,7 +18,7 @@ from ..core.points import choose_points, typical_spacing
 from ..core.weights import gather_weights
 from . import cameras, groups, images, objects, points, views, world
 from .attributes import PointAttribute, read_attribute
-from .placement import capture_path
+from .placement import capture_path, require_capture
 from .props import MVSAM_PG_object
 from .session import session
 
@@ -115,14 +115,7 @@ def open_capture(scene: bpy.types.Scene) -> Capture:
     Raises:
         CaptureError: it has none, or the folder is gone.
     """
-    root = capture_path(scene)
-    if root is None:
-        raise CaptureError(
-            "capture.unset",
-            "This scene has no capture yet.",
-            "Import photos, or open the folder of a capture.",
-        )
-    return Capture.open(root)
+    return Capture.open(require_capture(scene))
 
 
 def place_answer(

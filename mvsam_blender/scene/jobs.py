@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import bpy
 
@@ -24,7 +23,7 @@ from mvsam_engine.protocol.smaller import WorkSetting
 from ..core.events import EngineError
 from ..core.prompts import can_segment
 from . import handover, objects, redraw, world
-from .placement import capture_path
+from .placement import require_capture
 from .props import MVSAM_PG_object
 from .session import Job, ObjectKey, session
 
@@ -48,7 +47,7 @@ def start_reconstruct(
     Raises:
         MvsamError: the scene has no capture, the mesh is none, or the engine cannot be started.
     """
-    root = _root(scene)
+    root = require_capture(scene)
     given = scene.mvsam.given
     mesh = ""
     if given.mesh is not None:
@@ -82,7 +81,7 @@ def start_forecast(scene: bpy.types.Scene, photos: tuple[str, ...], max_size: in
     Raises:
         MvsamError: the scene has no capture, or the engine cannot be started.
     """
-    root = _root(scene)
+    root = require_capture(scene)
     given = scene.mvsam.given
     params = ForecastParams(
         capture=str(root),
@@ -107,7 +106,7 @@ def start_segment(scene: bpy.types.Scene, item: MVSAM_PG_object, quiet: bool = F
             f"{item.name} has no click that includes anything.",
             "Click on the object in a photo first.",
         )
-    root = _root(scene)
+    root = require_capture(scene)
     withdraw(objects.key_of(scene, item.object_id))
     _interrupt_preparation()
     device = session().settings().device
@@ -126,7 +125,7 @@ def start_place(scene: bpy.types.Scene, wish: PlaceParams, quiet: bool = False) 
     Raises:
         MvsamError: no capture, a parent whose transform is no placement, or no engine.
     """
-    root = _root(scene)
+    root = require_capture(scene)
     if not (quiet or wish.reset):
         start = world.start_of(scene)
         if start is not None:
@@ -137,7 +136,7 @@ def start_place(scene: bpy.types.Scene, wish: PlaceParams, quiet: bool = False) 
 
 def start_delete(scene: bpy.types.Scene, object_id: str) -> int:
     """Ask for an object's removal from the capture."""
-    root = _root(scene)
+    root = require_capture(scene)
     withdraw(objects.key_of(scene, object_id))
     return delete_again(Job("delete", str(root), object_id))
 
@@ -149,7 +148,7 @@ def delete_again(job: Job) -> int:
 
 def start_prepare(scene: bpy.types.Scene) -> int:
     """Let the engine make ready for clicks, so that the first one is answered at once."""
-    root = _root(scene)
+    root = require_capture(scene)
     params = PrepareParams(str(root), device=session().settings().device)
     return _ask(params, Job("prepare", str(root)))
 
@@ -202,14 +201,3 @@ def _ask(params: RequestParams, job: Job) -> int:
     session().jobs[request] = job
     show_progress()
     return request
-
-
-def _root(scene: bpy.types.Scene) -> Path:
-    root = capture_path(scene)
-    if root is None:
-        raise EngineError(
-            "capture.unset",
-            "This scene has no capture yet.",
-            "Import photos, or open the folder of a capture.",
-        )
-    return root

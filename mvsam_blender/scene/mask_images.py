@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvsam_engine.capture import Prompt
-from mvsam_engine.errors import CaptureError, SegmentationError
+from mvsam_engine.errors import SegmentationError
 
 from ..core.given_masks import fit_mask, keep_mask
-from . import images, objects
-from .placement import OBJECT, capture_path
+from . import images, objects, views
+from .placement import OBJECT, require_capture
 from .props import MVSAM_PG_object, MVSAM_PG_photo
 
 # Tag of an image that is painted as a mask of a photo.
@@ -47,13 +47,7 @@ def from_image(
     Raises:
         MvsamError: without pixels, another shape than the photo's, or nothing marked in it.
     """
-    root = capture_path(scene)
-    if root is None:
-        raise CaptureError(
-            "capture.unset",
-            "This scene has no capture yet.",
-            "Import photos, or open the folder of a capture.",
-        )
+    root = require_capture(scene)
     name = name or image.name
     size = (photo.width, photo.height)
     mask, word = fit_mask(_values(image, name), size, name, photo.view)
@@ -85,12 +79,7 @@ def remove(item: MVSAM_PG_object, view: str) -> bool:
 
 def view_meant(scene: bpy.types.Scene, image: bpy.types.Image) -> str:
     """The photo that an image of this file is a mask of; the active photo where nothing tells."""
-    told = image.get(PAINTED, "") or images.view_of(scene, image)
-    if told:
-        return told
-    settings = scene.mvsam
-    inside = 0 <= settings.active_photo < len(settings.photos)
-    return settings.photos[settings.active_photo].view if inside else ""
+    return image.get(PAINTED, "") or images.view_of(scene, image) or views.active_view(scene)
 
 
 def painted_image(

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import bpy
 
+from mvsam_engine.errors import CaptureError
+
 COLLECTION_NAME = "MV-SAM"
 KIND = "mvsam_kind"
 VIEW = "mvsam_view"
@@ -23,6 +25,22 @@ def capture_path(scene: bpy.types.Scene) -> Path | None:
     """Folder of the scene's capture, None when it has none."""
     stored = scene.mvsam.capture_dir
     return Path(bpy.path.abspath(stored)) if stored else None
+
+
+def require_capture(scene: bpy.types.Scene) -> Path:
+    """Folder of the scene's capture.
+
+    Raises:
+        CaptureError: it has none.
+    """
+    root = capture_path(scene)
+    if root is None:
+        raise CaptureError(
+            "capture.unset",
+            "This scene has no capture yet.",
+            "Import photos, or open the folder of a capture.",
+        )
+    return root
 
 
 def scene_uid(scene: bpy.types.Scene) -> str:

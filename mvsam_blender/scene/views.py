@@ -79,6 +79,12 @@ def active_photo(scene: bpy.types.Scene) -> MVSAM_PG_photo | None:
     return None
 
 
+def active_view(scene: bpy.types.Scene) -> str:
+    """Name of the photo that is active in the list, "" when none is."""
+    photo = active_photo(scene)
+    return photo.view if photo is not None else ""
+
+
 def show(scene: bpy.types.Scene, view: str) -> None:
     """Make a photo the active one, which shows it in the Image Editor.
 

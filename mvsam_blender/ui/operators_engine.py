@@ -11,7 +11,7 @@ from bpy.props import BoolProperty
 from ..scene import jobs, redraw
 from ..scene.session import session
 from .preferences import PACKAGE, preferences
-from .running import CANCELLED, FINISHED, run_job
+from .running import CANCELLED, FINISHED, poll_window, run_job, show_text_file
 
 
 class MVSAM_OT_check_engine(bpy.types.Operator):
@@ -60,10 +60,7 @@ class MVSAM_OT_open_preferences(bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context):
-        if bpy.app.background:
-            cls.poll_message_set("There is no window to show them in")
-            return False
-        return True
+        return poll_window(cls)
 
     def execute(self, _context):
         bpy.ops.preferences.addon_show(module=PACKAGE)
@@ -103,11 +100,7 @@ class MVSAM_OT_open_log(bpy.types.Operator):
         return False
 
     def execute(self, _context):
-        log = session().settings().log
-        text = bpy.data.texts.get(log.name) or bpy.data.texts.new(log.name)
-        text.from_string(log.read_text(encoding="utf-8", errors="replace"))
-        self.report({"INFO"}, f"See the text {text.name!r} in a Text Editor.")
-        return FINISHED
+        return show_text_file(self, session().settings().log)
 
 
 class MVSAM_OT_dismiss(bpy.types.Operator):

@@ -18,7 +18,7 @@ from ..core.pythons import ask_python, find_python
 from ..scene import jobs, redraw
 from ..scene.session import session
 from .preferences import home_of, preferences, torch_of
-from .running import CANCELLED, FINISHED, refuse
+from .running import CANCELLED, FINISHED, poll_window, refuse, show_text_file
 
 PACKAGE_FOLDER = Path(__file__).resolve().parent.parent
 _POLL_SECONDS = 0.2
@@ -157,11 +157,7 @@ class MVSAM_OT_open_install_log(bpy.types.Operator):
         return True
 
     def execute(self, context):
-        log = home_of(preferences(context)) / installing.LOG
-        text = bpy.data.texts.get(log.name) or bpy.data.texts.new(log.name)
-        text.from_string(log.read_text(encoding="utf-8", errors="replace"))
-        self.report({"INFO"}, f"See the text {text.name!r} in a Text Editor.")
-        return FINISHED
+        return show_text_file(self, home_of(preferences(context)) / installing.LOG)
 
 
 class MVSAM_OT_open_network_preferences(bpy.types.Operator):
@@ -172,10 +168,7 @@ class MVSAM_OT_open_network_preferences(bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context):
-        if bpy.app.background:
-            cls.poll_message_set("There is no window to show them in")
-            return False
-        return True
+        return poll_window(cls)
 
     def execute(self, _context):
         bpy.ops.screen.userpref_show(section="SYSTEM")

@@ -9,19 +9,12 @@ from bpy.props import BoolProperty, StringProperty
 from mvsam_engine.errors import MvsamError, SegmentationError
 
 from ..core.given_masks import find_mask
-from ..scene import mask_images, objects
+from ..scene import mask_images, objects, views
 from ..scene.session import session
 from .marking import segment_if_wanted
 from .operators_object import add_object, poll_reconstructed, poll_unlocked
 from .pointing import markable
 from .running import CANCELLED, FINISHED, refuse
-
-
-def _active_view(scene):
-    """Name of the photo that is chosen in the list, "" when none is."""
-    settings = scene.mvsam
-    inside = 0 <= settings.active_photo < len(settings.photos)
-    return settings.photos[settings.active_photo].view if inside else ""
 
 
 def _give(operator, scene, prompts, words):
@@ -88,7 +81,7 @@ class MVSAM_OT_import_mask(bpy.types.Operator):
         if self.all_photos:
             placed = [photo for photo in scene.mvsam.photos if photo.placed]
         else:
-            placed = [markable(scene, self.view or _active_view(scene))]
+            placed = [markable(scene, self.view or views.active_view(scene))]
             if path.is_file():
                 return [(placed[0], path)]
         pairs = [(p, find_mask(folder, p.view, Path(p.file).name)) for p in placed]
@@ -170,7 +163,7 @@ class MVSAM_OT_paint_mask(bpy.types.Operator):
     def execute(self, context):
         scene = context.scene
         try:
-            photo = markable(scene, self.view or _active_view(scene))
+            photo = markable(scene, self.view or views.active_view(scene))
             item = objects.active(scene)
             if item is not None:
                 objects.require_unlocked(item)
@@ -201,7 +194,7 @@ class MVSAM_OT_remove_mask(bpy.types.Operator):
 
     def execute(self, context):
         scene = context.scene
-        item, view = objects.active(scene), self.view or _active_view(scene)
+        item, view = objects.active(scene), self.view or views.active_view(scene)
         if not mask_images.remove(item, view):
             self.report({"INFO"}, f"{item.name} was given no mask for {view}.")
             return CANCELLED

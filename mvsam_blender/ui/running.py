@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import bpy
 
@@ -35,6 +36,22 @@ def run_job(
     except MvsamError as error:
         return refuse(operator, error, level)
     redraw.redraw_all()
+    return FINISHED
+
+
+def poll_window(cls: type[bpy.types.Operator]) -> bool:
+    """Whether there is a window to show something in; says so when not."""
+    if bpy.app.background:
+        cls.poll_message_set("There is no window to show them in")
+        return False
+    return True
+
+
+def show_text_file(operator: bpy.types.Operator, path: Path) -> set[str]:
+    """Load a log into a text of the same name, and say where it is."""
+    text = bpy.data.texts.get(path.name) or bpy.data.texts.new(path.name)
+    text.from_string(path.read_text(encoding="utf-8", errors="replace"))
+    operator.report({"INFO"}, f"See the text {text.name!r} in a Text Editor.")
     return FINISHED
 
 

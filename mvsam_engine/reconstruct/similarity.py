@@ -28,22 +28,33 @@ class Similarity:
         return self.scale * (points @ self.rotation.T) + self.translation
 
 
-def align(source: NDArray[np.floating], target: NDArray[np.floating]) -> Similarity:
+def align(
+    source: NDArray[np.floating],
+    target: NDArray[np.floating],
+    weights: NDArray[np.floating] | None = None,
+) -> Similarity:
     """Least-squares similarity from `source` [n, 3] to `target` [n, 3].
 
     Points on one line leave the turn about that line open.
+
+    Args:
+        source: points in the old frame.
+        target: the same points in the new one.
+        weights: [n] of the pairs, not negative; None when all count alike.
 
     Raises:
         ValueError: fewer than three pairs, or all source points in one place.
     """
     if source.shape != target.shape or len(source) < 3:
         raise ValueError(f"align takes three or more pairs, got {source.shape}, {target.shape}")
-    mean_source, mean_target = source.mean(axis=0), target.mean(axis=0)
+    counts = np.ones(len(source)) if weights is None else weights
+    share = counts / counts.sum()
+    mean_source, mean_target = share @ source, share @ target
     centred, goal = source - mean_source, target - mean_target
-    spread = float((centred**2).sum())
+    spread = float(share @ (centred**2).sum(axis=1))
     if spread <= 0:
         raise ValueError("align cannot use points that all lie in one place")
-    u, singular, vt = np.linalg.svd(goal.T @ centred)
+    u, singular, vt = np.linalg.svd(goal.T @ (share[:, None] * centred))
     sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
     rotation = u @ np.diag(sign) @ vt
     scale = float((singular * sign).sum() / spread)

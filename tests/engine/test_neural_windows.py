@@ -10,7 +10,7 @@ from test_neural_adapter import Told, compare, run
 
 from mvsam_engine.errors import ReconstructionError
 from mvsam_engine.reconstruct.neural.answer import MemoryNeeds
-from mvsam_engine.reconstruct.neural.joining import robust_similarity, weighted_align, windows
+from mvsam_engine.reconstruct.neural.joining import robust_similarity, windows
 from mvsam_engine.reconstruct.neural.plan import Device, is_out_of_memory, plans
 from mvsam_engine.reconstruct.similarity import Similarity, align
 
@@ -29,7 +29,7 @@ def test_windows_cover_all_photos_and_overlap(count, most):
 def test_weights_of_one_align_as_without():
     random = np.random.default_rng(0)
     source, target = random.normal(size=(2, 30, 3))
-    plain, weighted = align(source, target), weighted_align(source, target, np.ones(30))
+    plain, weighted = align(source, target), align(source, target, np.ones(30))
     assert np.allclose(plain.rotation, weighted.rotation) and np.isclose(
         plain.scale, weighted.scale
     )
@@ -38,7 +38,7 @@ def test_weights_of_one_align_as_without():
     twice = np.concatenate([np.arange(30), [4]])
     weights = np.ones(30)
     weights[4] = 2
-    double, again = align(source[twice], target[twice]), weighted_align(source, target, weights)
+    double, again = align(source[twice], target[twice]), align(source, target, weights)
     assert np.allclose(double.translation, again.translation)
     assert np.allclose(double.rotation, again.rotation)
 

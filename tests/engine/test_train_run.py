@@ -292,7 +292,16 @@ def test_a_card_of_nothing_is_refused(tmp_path):
 # --- the commands --------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C as on a terminal: a program started in the background may ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
+@pytest.mark.usefixtures("interruptible")
 def test_the_first_interruption_waits_for_a_whole_step():
     progress, before = Progress(), signal.getsignal(signal.SIGINT)
     with pytest.raises(Cancelled), stoppable(progress):

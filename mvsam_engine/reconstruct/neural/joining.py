@@ -82,33 +82,13 @@ def robust_similarity(
         ValueError: fewer than three points, or all in one place.
     """
     trust = weights / max(float(weights.max()), 1e-12)
-    found = weighted_align(source, target, trust)
+    found = align(source, target, trust)
     off = np.full(len(source), np.inf)
     for _ in range(ROUNDS):
         off = np.linalg.norm(found.apply(source) - target, axis=1) / np.maximum(depth, 1e-9)
         scale = max(float(np.median(off)), 1e-6)
-        found = weighted_align(source, target, trust / (1.0 + (off / scale) ** 2) / depth**2)
+        found = align(source, target, trust / (1.0 + (off / scale) ** 2) / depth**2)
     return found, float(np.median(off))
-
-
-def weighted_align(
-    source: NDArray[np.floating], target: NDArray[np.floating], weights: NDArray[np.floating]
-) -> Similarity:
-    """`similarity.align` with a weight [n] for each pair.
-
-    Raises:
-        ValueError: as `align`.
-    """
-    # The weighted least squares are those of points moved about the weighted means and stretched
-    # by the roots of their weights; the means are then put back.
-    share = weights / weights.sum()
-    mean_source, mean_target = share @ source, share @ target
-    root = np.sqrt(share)[:, None]
-    # Doubling with the opposite sign keeps align's own means at zero.
-    a, b = root * (source - mean_source), root * (target - mean_target)
-    turned = align(np.concatenate([a, -a]), np.concatenate([b, -b]))
-    shift = mean_target - turned.scale * turned.rotation @ mean_source
-    return Similarity(turned.scale, turned.rotation, shift)
 
 
 def join(

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mvsam_engine.reconstruct.neural.joining import robust_similarity, weighted_align
-from mvsam_engine.reconstruct.similarity import Similarity
+from mvsam_engine.reconstruct.neural.joining import robust_similarity
+from mvsam_engine.reconstruct.similarity import Similarity, align
 
 # Up to so many photos, every photo is paired with every other; beyond, with its neighbours along
 # the order of the photos, and with ever farther ones.
@@ -106,7 +106,7 @@ class _Sampled:
         weights = self.robust(world).ravel()
         if weights.sum() > 0:
             goal = world[list(self.photos)].reshape(-1, 3)
-            self.change = weighted_align(self.points.reshape(-1, 3), goal, weights)
+            self.change = align(self.points.reshape(-1, 3), goal, weights)
 
     def rescale(self, factor: float) -> None:
         """Follow the world to another scale."""
